@@ -50,6 +50,7 @@ pub(crate) use mapping::OfEntry;
 pub use reject::{Origin, Part, Reason, Reject};
 pub use reject::{append_beginning, append_dead_letter, append_part};
 pub(crate) use reject::{behind, behind_in_event, behind_which, cut, event_kept, kept_place};
+pub(crate) use reject::{of_time, of_will, time_in, will_in, with_letter};
 pub use reply::{Replies, Reply};
 
 use self::feedback::append_feedback;
@@ -141,10 +142,28 @@ pub fn append_native(
             Ok(())
         }
         Err(reject) => {
-            append_dead_letter(inputs, origin, &reject, payload);
+            append_native_refused(inputs, origin, &reject, payload, scratch);
             Err(reject)
         }
     }
+}
+
+/// Appends a native reading that is none, or that nobody may publish who did, as a dead letter.
+pub(crate) fn append_native_refused(
+    inputs: &mut Inputs,
+    origin: Origin<'_>,
+    reject: &Reject,
+    payload: &[u8],
+    scratch: &native::Scratch,
+) {
+    let part = Part {
+        payload,
+        payload_bytes: payload.len(),
+        place: &of_will(scratch.is_of_will(), ""),
+        content_type: "",
+        event: &[],
+    };
+    append_part(inputs, origin, reject, part);
 }
 
 /// Says whether somebody may publish readings of a sensor, or speak for a device.
@@ -221,6 +240,7 @@ pub fn append_message_of(
         }
         Err((reject, items)) => {
             let place = rest_behind(items, message, catalogue, workspace);
+            let place = of_will(workspace.native.is_of_will(), &place);
             append_refused(inputs, message, sender.source, (reject, &place), told);
         }
     }
@@ -277,8 +297,8 @@ fn rest_behind(
             last = format!("{:#}", item.place);
         }
     };
-    let read = decode(message, catalogue, workspace, &mut look);
-    debug_assert!(read.is_err(), "it ends as it did");
+    // It need not end as it did: of an alert what has expired meanwhile is passed over.
+    let _read = decode(message, catalogue, workspace, &mut look);
     behind(items, &last)
 }
 
@@ -319,6 +339,7 @@ fn append_items(
     let may = sender.check_node(message.topic, catalogue);
     may.map_err(whole)?;
     let before = inputs.count();
+    let is_will = workspace.native.is_of_will();
     let mut noted = std::mem::take(&mut workspace.noted);
     noted.clear();
     let (mut is_noted, mut is_absent) = (false, false);
@@ -351,7 +372,7 @@ fn append_items(
         let reject = reject.at(item.place);
         let part = Part {
             payload: kept_of(message.payload, item.source, rejected),
-            place: &place,
+            place: &of_will(is_will, &place),
             ..message.whole()
         };
         append_part(inputs, origin, &reject, part);
@@ -385,9 +406,14 @@ pub(crate) fn kept_of<'m>(message: &'m [u8], part: &'m [u8], refused_before: u32
         ..=DeadLetter::BEGINNING_BYTES_MAX => refused_before < WHOLE_LETTERS_MAX,
         _ => refused_before == 0,
     };
+    // What lies in something that was unpacked may be as long as the message, and is a part all the same.
+    let most = match std::ptr::eq(part, message) {
+        true => beginning,
+        false => beginning.min(message.len().saturating_sub(1)),
+    };
     match keeps_whole {
         true => message,
-        false => &part[..part.len().min(beginning)],
+        false => &part[..part.len().min(most)],
     }
 }
 
@@ -489,6 +515,7 @@ pub fn decode<'c>(
     native.envelope = envelope(message, &mut native.enveloped)?;
     native.taken_at = message.taken_at;
     native.tally = Tally::behind(message.behind);
+    native.tally.lie_in(message.payload.len());
     native.arrived.take();
     let mut room = Room {
         native,
@@ -631,6 +658,17 @@ pub(crate) fn standard(content_type: Option<&str>) -> Option<&'static Format> {
 /// the topics of native readings.
 pub(crate) fn is_structured_event(content_type: Option<&str>) -> bool {
     content_type.is_some() && matches!(standard(content_type), Some(Format::CloudEvents(_)))
+}
+
+/// Whether what has this topic and this content type is read as an event, or as several.
+pub(crate) fn is_of_events(topic: &str, content_type: &str, catalogue: &Catalogue) -> bool {
+    let mapping = match native::sensor_of(topic) {
+        Some(_) => None,
+        None => catalogue.mappings.of(topic),
+    };
+    let format = mapping.map(|mapping| &mapping.format);
+    let format = format.or_else(|| standard(Some(content_type)));
+    matches!(format, Some(Format::CloudEvents(_)))
 }
 
 /// A content type without its parameters.

@@ -6,7 +6,8 @@
 //! that it was replayed, so that it is not replayed twice, whatever ends the process and when.
 //! Promise: a letter that still cannot be read stays as it is, and why is said; one that says no
 //! value, as its mapping allows now, is done with like one that was read; of a letter that was a
-//! part of a message, or the rest of one, only that is taken; what says no time gets the letter's;
+//! part of a message, or the rest of one, only that is taken; what says no time gets that at which its
+//! message came, in however many steps it is read;
 //! whose key or user may not publish a sensor gets it in no other way either. Not here: whether a
 //! reading that comes so late still matters, which the core judges. Next: `door.rs`.
 
@@ -35,7 +36,8 @@ use crate::formats::native;
 use crate::formats::{ITEMS_MAX, event_kept, kept_of, kept_place};
 use crate::formats::{Item, Message, Nodes, Origin, Outcome, Part, Reason, Reject, Workspace};
 use crate::formats::{
-    OfEntry, append_part, behind, behind_in_event, behind_which, borrowed, cut, decode,
+    OfEntry, behind, behind_in_event, behind_which, borrowed, cut, decode, is_of_events, of_time,
+    of_will, time_in, will_in, with_letter,
 };
 use crate::keys::Keys;
 use crate::mqtt::user_in;
@@ -68,7 +70,7 @@ pub(crate) struct Told {
 #[derive(Debug, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 enum Fate {
-    /// It holds readings.
+    /// It holds readings; or so many parts that are none that what is behind them comes another time.
     Replayed {
         readings: Vec<ToldReading>,
         readings_left_out: usize,
@@ -483,6 +485,14 @@ impl Batch {
         };
         self.inputs.push(Lane::Telemetry, &input);
     }
+
+    /// Appends what a letter leaves, unless it is there since a crash cut the letter short.
+    fn leave(&mut self, left: &DeadLetter<'_>, before: &Before<'_>) {
+        let is_there = named_left(left).is_some_and(|own| before.known.left.contains(&own));
+        if !is_there {
+            self.inputs.push_dead_letter(left);
+        }
+    }
 }
 
 /// A reading, by the hash of its sensor and id.
@@ -492,6 +502,28 @@ fn named(reading: &Reading<'_>) -> Named {
     let mut hasher = DefaultHasher::new();
     (reading.sensor, reading.id).hash(&mut hasher);
     hasher.finish()
+}
+
+/// A letter that a replay left, likewise; `None` if it is of a message that came in just then.
+fn named_left(letter: &DeadLetter<'_>) -> Option<Named> {
+    time_in(letter.place).0?;
+    let mut hasher = DefaultHasher::new();
+    let DeadLetter {
+        source,
+        topic,
+        place,
+        payload,
+        ..
+    } = letter;
+    ("left", source, topic, place, payload).hash(&mut hasher);
+    Some(hasher.finish())
+}
+
+/// When the message of a letter came, whether it was a will, and where in it the letter's part stands.
+fn came(letter: &NotedLetter) -> (Timestamp, bool, &str) {
+    let (came_at, place) = time_in(&letter.place);
+    let (is_will, place) = will_in(place);
+    (came_at.unwrap_or(letter.at), is_will, place)
 }
 
 /// Which readings were read again, as far as the log was read: one message may be several letters.
@@ -578,6 +610,8 @@ enum About<'p> {
         place: &'p str,
         /// The same by the entries of `readings` that there are now.
         now: String,
+        /// Whether it may be an event.
+        is_of_events: bool,
     },
     /// What stands there; or, of this event of a batch, those that come behind so many.
     EventBehind {
@@ -598,13 +632,14 @@ impl<'p> About<'p> {
     /// # Errors
     /// If nobody can tell: another entry of `readings` must not be taken for the one that was refused.
     fn of(letter: &'p NotedLetter, catalogue: &Catalogue) -> Result<Self, Reject> {
-        let place = &*letter.place;
+        let (_, _, place) = came(letter);
+        let is_of_events = is_of_events(&letter.topic, &letter.content_type, catalogue);
         let shape = catalogue.mappings.shape_of(&letter.topic);
         let unknown = |detail: String| Err(Reject::new(Reason::NothingMapped, detail));
         if place.is_empty() {
             return Ok(Self::All);
         }
-        if let Some((event, items)) = behind_in_event(place) {
+        if let (true, Some((event, items))) = (is_of_events, behind_in_event(place)) {
             return Ok(Self::EventBehind {
                 place,
                 event,
@@ -619,7 +654,11 @@ impl<'p> About<'p> {
             };
             return match now {
                 Some(now) if now.is_empty() => Ok(Self::All),
-                Some(now) => Ok(Self::Part { place, now }),
+                Some(now) => Ok(Self::Part {
+                    place,
+                    now,
+                    is_of_events,
+                }),
                 None => unknown(format!(
                     "it was refused at {}, and which entry of `readings` that was cannot be told \
                      among those that its mapping has now: write one of them with the value, the \
@@ -715,7 +754,9 @@ impl<'s> Reader<'s> {
         if readings.is_empty() && is_absent && ended.is_ok() && first_reject.is_none() {
             return Fate::SaysNoValue;
         }
-        if readings.is_empty() {
+        let is_step = dead_letters == ITEMS_MAX
+            && matches!(&ended, Err(more) if more.reason == Reason::ItemsTooMany);
+        if readings.is_empty() && !is_step {
             let nothing = || Reject::new(Reason::NothingMapped, "there is no reading in it");
             let reject = ended.err().or(first_reject).unwrap_or_else(nothing);
             return Fate::StillDead {
@@ -738,10 +779,11 @@ impl<'s> Reader<'s> {
         };
         let kept = event_kept(&letter.event);
         let event = borrowed(&kept);
-        let part = |place, refused_before| Part {
+        let (came_at, is_will, _) = came(letter);
+        let part = |refused_before| Part {
             payload: kept_of(&letter.payload, &letter.payload, refused_before),
             payload_bytes: letter.payload.len(),
-            place,
+            place: "",
             content_type: &letter.content_type,
             event: &event,
         };
@@ -757,8 +799,12 @@ impl<'s> Reader<'s> {
                 .map(|reject| (behind(self.seen, &self.last), reject)),
         );
         for (refused_before, (place, reject)) in (0..).zip(&rejects) {
-            let part = part(place, refused_before);
-            append_part(&mut batch.inputs, origin, reject, part);
+            let place = of_time(came_at, &of_will(is_will, place));
+            let part = Part {
+                place: &place,
+                ..part(refused_before)
+            };
+            with_letter(origin, reject, part, |left| batch.leave(left, before));
         }
         let replayed = Replayed { letter: letter.seq };
         batch
@@ -791,9 +837,18 @@ impl<'s> Reader<'s> {
                 number > *items && !is_elsewhere.get()
             }
             About::EventBehind { place: own, .. } => **own == *place,
-            About::Part { place: own, now } => {
+            About::Part {
+                place: own,
+                now,
+                is_of_events,
+            } => {
                 // Older builds cut places to this.
-                *now == place_compared(place) || **own == *cut(&OfEntry::of(place).plain())
+                *now == place_compared(place)
+                    || **own == *cut(&OfEntry::of(place).plain())
+                    // Of an event that fails midway it is not known whether what comes before was taken,
+                    // for older builds wrote no more of it.
+                    || (*is_of_events
+                        && behind_in_event(place).is_some_and(|(event, _)| event == *own))
             }
         };
         let (mut is_found, mut read) = self.read_where(letter, &is_it, take);
@@ -876,8 +931,13 @@ impl<'s> Reader<'s> {
         is_meant: &dyn Fn(&str, usize) -> bool,
         take: &mut dyn FnMut(&str, Found<'_>),
     ) -> (bool, Result<(), Reject>) {
+        let (came_at, is_will, _) = came(letter);
         self.received_at
-            .store(letter.at.as_millis(), Ordering::Relaxed);
+            .store(came_at.as_millis(), Ordering::Relaxed);
+        match is_will {
+            true => self.workspace.native.observed_now(&self.catalogue),
+            false => self.workspace.native.observed_when_said(),
+        }
         let senders = self.senders;
         let (mut is_found, mut seen, mut last) = (false, 0, String::new());
         let mut item = |item: Item<'_>| {

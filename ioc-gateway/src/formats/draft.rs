@@ -90,6 +90,16 @@ impl Scratch {
         self.unsaid = Some(catalogue.now.now());
     }
 
+    /// From now on native readings say their time themselves again.
+    pub(crate) fn observed_when_said(&mut self) {
+        self.unsaid = None;
+    }
+
+    /// Whether what is read is one of those messages.
+    pub(super) fn is_of_will(&self) -> bool {
+        self.unsaid.is_some()
+    }
+
     /// When what says no time was observed: when its envelope says, when it was taken, or now.
     pub(super) fn arrival(&self, catalogue: &Catalogue) -> Timestamp {
         if let Some(said) = self.envelope.as_ref().and_then(|envelope| envelope.time) {

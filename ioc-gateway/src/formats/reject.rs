@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use ioc_core::record::DeadLetter;
+use ioc_core::time::Timestamp;
 
 use super::cloud_events;
 use super::mapping::OfEntry;
@@ -145,18 +146,57 @@ pub(crate) fn behind_in_event(place: &str) -> Option<(&str, usize)> {
     is_event.then_some((event, items))
 }
 
+/// The place of what a replay leaves of a message: when that came stands before it, for the letter of it
+/// comes later.
+pub(crate) fn of_time(came_at: Timestamp, place: &str) -> String {
+    format!("{CAME_AT}{} {place}", came_at.as_millis())
+}
+
+const CAME_AT: char = '@';
+
+/// When its message came, if a replay left what has such a [place](of_time), and the place without that.
+pub(crate) fn time_in(place: &str) -> (Option<Timestamp>, &str) {
+    let parts = place.strip_prefix(CAME_AT);
+    let parts = parts.and_then(|parts| parts.split_once(' '));
+    let parsed = parts.and_then(|(millis, own)| Some((millis.parse().ok()?, own)));
+    match parsed {
+        Some((millis, own)) => (Some(Timestamp::from_millis(millis)), own),
+        None => (None, place),
+    }
+}
+
+/// The place of a part of a will, if it is one: nobody wrote into it when it is published.
+pub(crate) fn of_will(is_will: bool, place: &str) -> Cow<'_, str> {
+    match is_will {
+        true => Cow::Owned(format!("{WILL}{place}")),
+        false => Cow::Borrowed(place),
+    }
+}
+
+const WILL: &str = "will ";
+
+/// Whether a place, without its [time](time_in), is of a [will](of_will), and the place without that.
+pub(crate) fn will_in(place: &str) -> (bool, &str) {
+    match place.strip_prefix(WILL) {
+        Some(own) => (true, own),
+        None => (false, place),
+    }
+}
+
 /// How much of a place is kept, beside of which entry it is.
 const SPOT_BYTES_MAX: usize = 400;
 
 /// A place as letters keep it: of a long one the beginning, and what tells it from others that begin so.
 pub(crate) fn kept_place(place: &str) -> Cow<'_, str> {
-    let OfEntry { spot, entry, .. } = OfEntry::of(place);
-    if spot.len() <= SPOT_BYTES_MAX || behind_which(place).is_some() {
+    let (_, own) = will_in(time_in(place).1);
+    let OfEntry { spot, entry, .. } = OfEntry::of(own);
+    if spot.len() <= SPOT_BYTES_MAX || behind_which(own).is_some() {
         return Cow::Borrowed(place);
     }
+    let before = &place[..place.len() - own.len()];
     let begin = &spot[..spot.floor_char_boundary(SPOT_BYTES_MAX)];
     let rest = &blake3::hash(spot.as_bytes()).to_hex()[..16];
-    Cow::Owned(format!("{begin}#{rest}{entry}"))
+    Cow::Owned(format!("{before}{begin}#{rest}{entry}"))
 }
 
 /// The same for a message of `payload_bytes` of which only the beginning was kept.
@@ -179,13 +219,25 @@ pub fn append_beginning(
 
 /// The same for a part of a message, or for a message that says what it is.
 pub fn append_part(inputs: &mut Inputs, origin: Origin<'_>, reject: &Reject, part: Part<'_>) {
+    with_letter(origin, reject, part, |letter| {
+        inputs.push_dead_letter(letter);
+    });
+}
+
+/// Makes the letter of a part.
+pub(crate) fn with_letter(
+    origin: Origin<'_>,
+    reject: &Reject,
+    part: Part<'_>,
+    take: impl FnOnce(&DeadLetter<'_>),
+) {
     let is_whole = part.payload.len() == part.payload_bytes;
     let kept = match part.payload.len() {
         all if is_whole && all <= DeadLetter::PAYLOAD_BYTES_MAX => all,
         more => more.min(DeadLetter::BEGINNING_BYTES_MAX),
     };
     let event = kept_event(part.event);
-    inputs.push_dead_letter(&DeadLetter {
+    take(&DeadLetter {
         source: cut(origin.source),
         topic: cut(origin.topic),
         reason: reject.reason.word(),

@@ -85,6 +85,7 @@ pub(super) fn decode(
     let topic = Topic::parse(message.topic)?;
     let unpacked = packed::unpacked(message.payload)?;
     let payload = unpacked.as_deref().unwrap_or(message.payload);
+    scratch.tally.lie_in(payload.len());
     let key = format!("{}/{}", topic.group, topic.node);
     let mut session = Session {
         topic,

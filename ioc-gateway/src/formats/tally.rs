@@ -2,8 +2,9 @@
 //!
 //! Arrives: each thing that a decoder looks for, and what came of it. Leaves: an error where a bound
 //! is reached. What says nothing, as its mapping allows, is looked for and brings nothing. Bounds:
-//! [`ITEMS_MAX`] that are brought at once, [`LOOKS_MAX`] that are looked for in all. A replay of the
-//! rest counts what is brought from there on.
+//! [`ITEMS_MAX`] that are brought at once, [`LOOKS_MAX`] that are looked for in all, and in a short
+//! message no more than [`ITEMS_MAX`] and one for each of its bytes. A replay of the rest counts what is
+//! brought from there on.
 
 use super::{ITEMS_MAX, Reason, Reject};
 
@@ -16,6 +17,8 @@ pub const LOOKS_MAX: usize = 65_536;
 pub(super) struct Tally {
     /// How many items were taken another time.
     behind: usize,
+    /// How many fewer than [`LOOKS_MAX`] are looked for.
+    looks_spared: usize,
     looked: usize,
     handed: usize,
     brought: usize,
@@ -30,11 +33,20 @@ impl Tally {
         }
     }
 
+    /// Of so many bytes: many entries of a mapping that are optional would look for much in little.
+    pub fn lie_in(&mut self, bytes: usize) {
+        self.looks_spared = LOOKS_MAX.saturating_sub(ITEMS_MAX.saturating_add(bytes));
+    }
+
+    const fn looks_max(&self) -> usize {
+        LOOKS_MAX - self.looks_spared
+    }
+
     /// Before something is looked for.
     pub fn look(&mut self) -> Result<(), Reject> {
         self.looked += 1;
-        match self.looked > LOOKS_MAX {
-            true => Err(too_many_looks()),
+        match self.looked > self.looks_max() {
+            true => Err(too_many_looks(self.looks_max())),
             false => Ok(()),
         }
     }
@@ -58,7 +70,7 @@ impl Tally {
 
     /// Whether nothing more can be taken.
     pub const fn is_full(&self) -> bool {
-        self.brought == ITEMS_MAX || self.looked > LOOKS_MAX
+        self.brought == ITEMS_MAX || self.looked > self.looks_max()
     }
 }
 
@@ -70,9 +82,9 @@ fn too_many_items() -> Reject {
     Reject::new(Reason::ItemsTooMany, detail)
 }
 
-fn too_many_looks() -> Reject {
+fn too_many_looks(most: usize) -> Reject {
     let detail = format!(
-        "at most {LOOKS_MAX} readings are looked for in a message; have what is behind sent in messages \
+        "at most {most} readings are looked for in a message of this length; have what is behind sent in messages \
          of its own"
     );
     Reject::new(Reason::ItemsTooMany, detail)

@@ -438,6 +438,75 @@ fn p5_what_says_nothing_counts_for_no_bound_but_that_of_what_is_looked_for() {
 }
 
 #[test]
+fn p5_in_a_short_message_not_much_is_looked_for() {
+    let Format::Json(mut shape) = climate(|entry| entry.id = None) else {
+        unreachable!("climate is JSON");
+    };
+    shape.each = vec![Level::Elements("/log".parse().unwrap())];
+    shape.readings = vec![shape.readings[0].clone(); 64];
+    let catalogue = catalogue_of(Format::Json(shape));
+    let with = |items: usize| {
+        let payload = format!(r#"{{"log":[{}]}}"#, vec!["{}"; items].join(","));
+        told_of(&payload, None, &catalogue)
+    };
+    assert_eq!(with(64), (0, vec![]));
+    let (readings, details) = with(1_000);
+    assert_eq!((readings, details.len()), (0, 1));
+    assert!(details[0].contains("of this length"), "{details:?}");
+}
+
+#[test]
+fn the_letter_of_a_will_says_that_it_is_one() {
+    let with = |topic: &str, payload: &[u8]| {
+        let (mut inputs, catalogue) = (Inputs::default(), catalogue("t", gauges()));
+        let mut workspace = Workspace::default();
+        workspace.native.observed_now(&catalogue);
+        match native::sensor_of(topic) {
+            Some(sensor) => {
+                let origin = Origin {
+                    source: "mqtt a",
+                    topic,
+                };
+                let scratch = &mut workspace.native;
+                let read = append_native(
+                    &mut inputs,
+                    payload,
+                    Some(sensor),
+                    origin,
+                    &catalogue,
+                    scratch,
+                );
+                assert!(read.is_err());
+            }
+            None => {
+                let message = Message {
+                    topic,
+                    payload,
+                    ..Message::default()
+                };
+                let told = &mut |_: Result<&str, Reject>| {};
+                append_message(
+                    &mut inputs,
+                    message,
+                    "mqtt a",
+                    &catalogue,
+                    &mut workspace,
+                    told,
+                );
+            }
+        }
+        let letters = inputs.iter().map(|bytes| match Input::decode(bytes) {
+            Ok(Input::DeadLetter(letter)) => letter.place.to_owned(),
+            other => panic!("{other:?}"),
+        });
+        letters.collect::<Vec<_>>()
+    };
+    assert_eq!(with("ioc/v1/readings/a", b"{}"), ["will "]);
+    assert_eq!(with("t", br#"{"gauges":[{}]}"#), ["will /gauges/0"]);
+    assert_eq!(with("elsewhere", b"{}"), ["will "]);
+}
+
+#[test]
 fn an_attribute_that_is_put_together_keeps_a_list_as_json_and_all_around_it() {
     let texts = [("a", "{/y}-{/x}"), ("b", "/x"), ("c", "{/y}-{/none}")];
     let format = climate(|entry| {
@@ -500,6 +569,17 @@ fn p5_a_dead_letter_of_a_part_keeps_the_message_if_it_is_among_the_first_and_of_
         .map(|(_, whole)| whole)
         .collect();
     assert_eq!(of_a_long_one, [true, false, false]);
+}
+
+#[test]
+fn a_part_that_lies_in_what_was_unpacked_is_not_taken_for_its_message() {
+    let (message, part) = ([b'm'; 100], [b'p'; 5_000]);
+    assert_eq!(kept_of(&message, &part, 0), message);
+    for part in [&part[..], &part[..100]] {
+        let kept = kept_of(&message, part, WHOLE_LETTERS_MAX);
+        assert!(part.starts_with(kept) && kept.len() < message.len());
+    }
+    assert_eq!(kept_of(&message, &message, WHOLE_LETTERS_MAX), message);
 }
 
 /// What a message becomes: how many readings, and what each dead letter says.
@@ -645,6 +725,27 @@ fn p5_reading_a_message_takes_no_more_steps_than_a_multiple_of_its_length() {
         assert!(
             steps <= 4 * payload.len(),
             "{what}: {steps} steps for {} bytes",
+            payload.len()
+        );
+    }
+    let Format::Json(mut shape) = gauges_in(&["/gauges"]) else {
+        unreachable!("gauges are JSON");
+    };
+    shape.readings[0].position = Some(Where::List("message /place".parse().unwrap()));
+    for place in [
+        format!(r#"{{"coordinates":[1,2],{members}}}"#),
+        format!(
+            r#"{{{},"coordinates":[1,2]}}"#,
+            many(250, &|_| r#""":"""#.to_owned())
+        ),
+    ] {
+        let catalogue = catalogue("t", Format::Json(shape.clone()));
+        let payload = format!(r#"{{"at":1,"place":{place},"gauges":[{gauges_read}]}}"#);
+        let [steps, items, _] = cost_of(&payload, None, &catalogue);
+        assert_eq!(items, 4_000, "a place that all share");
+        assert!(
+            steps <= 4 * payload.len(),
+            "a place that all share: {steps} steps for {} bytes",
             payload.len()
         );
     }

@@ -104,7 +104,8 @@ fn array(body: &[u8], readings_max: usize) -> Result<Vec<&[u8]>, Refusal> {
 }
 
 /// The elements of an array by its brackets, commas and quotes alone, up to one more than may be; `None`
-/// if they do not fit together, or nothing stands where an element belongs.
+/// if they do not fit together, nothing stands where an element belongs, or something looks like a
+/// comment or a text in other quotes, whose brackets and commas count for nothing.
 fn taken_apart(body: &[u8], readings_max: usize) -> Option<Items<'_>> {
     let body = body.trim_ascii().strip_prefix(b"[")?.strip_suffix(b"]")?;
     let (mut items, mut open) = (Items::default(), Vec::new());
@@ -112,6 +113,7 @@ fn taken_apart(body: &[u8], readings_max: usize) -> Option<Items<'_>> {
     while let Some(byte) = body.get(at) {
         match byte {
             b'"' => at = end_of_text(body, at)?,
+            b'/' | b'\'' => return None,
             b'{' => open.push(b'}'),
             b'[' => open.push(b']'),
             b'}' | b']' if open.pop() != Some(*byte) => return None,
@@ -256,6 +258,23 @@ mod tests {
         }
         let deep = format!("[NaN,{}{}]", "[".repeat(10_000), "]".repeat(10_000));
         assert!(matches!(items(&deep), Err(Refusal::Malformed(_))));
+    }
+
+    #[test]
+    fn what_a_sender_has_commented_out_is_no_reading() {
+        for body in [
+            r#"[{"a":1}, /* {"b":1}, {"c":1}, */ {"d":1}]"#,
+            "[{\"a\":1}, // {\"b\":1},\n {\"d\":1}]",
+            r#"[{'a':'},{'}, {"d":1}]"#,
+        ] {
+            let refused = items(body);
+            assert!(
+                matches!(refused, Err(Refusal::Malformed(_))),
+                "{body}: {refused:?}"
+            );
+        }
+        let texts = r#"[{"value":NaN,"unit":"m/s"},{"name":"Jack's"}]"#;
+        assert_eq!(items(texts).unwrap().len(), 2);
     }
 
     #[test]

@@ -36,6 +36,8 @@ const GZIP_MEMBER_BYTES: u64 = 1 << 10;
 /// How many bytes of a packed body may come to nothing, beside [`GZIP_BYTES_PER_BYTE`] for each that
 /// it unpacks to: a block may be empty (RFC 1951, section 3.2.3), and costs what its tables do.
 const GZIP_EMPTY_BYTES_MAX: u64 = 64 << 10;
+/// How many bytes of 0 may fill up a packed body behind its last member: no tape has a longer block.
+const GZIP_PADDING_BYTES_MAX: u64 = 1 << 20;
 /// By how much a body may grow by being packed: whoever flushes after each byte sends seven.
 const GZIP_BYTES_PER_BYTE: u64 = 8;
 
@@ -128,6 +130,8 @@ pub(super) struct Unpacker {
     members: u64,
     /// Whether bytes of 0 came behind the last member, as tapes and blocks are filled up.
     is_padded: bool,
+    /// How many of them.
+    padding_bytes: u64,
     piece: Box<[u8]>,
     packed_bytes: u64,
     unpacked_bytes: u64,
@@ -152,6 +156,7 @@ impl Unpacker {
             decoder: Some(GzDecoder::new(feed)),
             members: 1,
             is_padded: false,
+            padding_bytes: 0,
             piece: vec![0; PIECE_BYTES_MAX].into(),
             packed_bytes: 0,
             unpacked_bytes: 0,
@@ -216,7 +221,12 @@ impl Unpacker {
         let feed = self.fed();
         let zeros = feed.bytes.iter().take_while(|byte| **byte == 0).count();
         feed.bytes.advance(zeros);
-        match (feed.bytes.is_empty(), feed.ended) {
+        let (is_empty, has_ended) = (feed.bytes.is_empty(), feed.ended);
+        self.padding_bytes += zeros as u64;
+        if self.padding_bytes > GZIP_PADDING_BYTES_MAX {
+            return Err(Refusal::GzipEmpty);
+        }
+        match (is_empty, has_ended) {
             (false, _) => {
                 let what = "something follows the bytes of 0 behind the last member";
                 Err(Refusal::GzipMalformed(what.into()))
@@ -316,6 +326,19 @@ mod tests {
         for frame_bytes in [1, 1000, packed.len()] {
             let whole = unpacked(&packed, frame_bytes).await;
             assert_eq!(whole, Ok(b"{}".to_vec()), "{frame_bytes}");
+        }
+    }
+
+    #[tokio::test]
+    async fn p5_bytes_of_0_behind_a_packed_body_have_a_bound() {
+        let packed = gzip(b"{}");
+        let filled = |zeros: usize| [&packed[..], &vec![0; zeros]].concat();
+        let most = 1 << 20;
+        for frame_bytes in [4096, 2 * most] {
+            let whole = unpacked(&filled(most), frame_bytes).await;
+            assert_eq!(whole, Ok(b"{}".to_vec()), "{frame_bytes}");
+            let refused = unpacked(&filled(most + 1), frame_bytes).await;
+            assert_eq!(refused, Err(Refusal::GzipEmpty), "{frame_bytes}");
         }
     }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use ioc_core::record::{DeadLetter, Input, Record, Seq};
 use ioc_core::time::Timestamp;
 
-use super::{Choice, Named, Reread, Running, Stopped, named};
+use super::{Choice, Named, Reread, Running, Stopped, named, named_left};
 use crate::dead_letters::{LastWhole, NotedLetter};
 
 /// The inputs log, read while it is written.
@@ -119,9 +119,10 @@ impl Seen {
 #[derive(Debug, Default)]
 pub(super) struct Known {
     replayed: Vec<Seq>,
-    /// Readings that were read again since the last letter was done with.
+    /// Readings that were read again, and letters that a replay left, since the last letter was done
+    /// with.
     open: BTreeSet<Named>,
-    /// Readings of letters that were not done with when a process ended.
+    /// The same of letters that were not done with when a process ended.
     pub left: BTreeSet<Named>,
     /// Letters there are.
     pub seen: Seen,
@@ -177,8 +178,11 @@ impl Known {
             Input::Reread(reading) => {
                 let own = named(reading);
                 reread.note(own);
-                if self.open.len() < Reread::COUNT_MAX {
-                    self.open.insert(own);
+                self.open(own);
+            }
+            Input::DeadLetter(letter) => {
+                if let Some(own) = named_left(letter) {
+                    self.open(own);
                 }
             }
             Input::Replayed(replayed) => {
@@ -186,8 +190,7 @@ impl Known {
                 self.replayed.push(replayed.letter);
             }
             Input::Started(_) => self.end(),
-            Input::DeadLetter(_)
-            | Input::Reading(_)
+            Input::Reading(_)
             | Input::Folded(_)
             | Input::Command(_)
             | Input::Reload(_)
@@ -195,6 +198,12 @@ impl Known {
             | Input::Skipped(_)
             | Input::Adopted(_)
             | Input::Effect(_) => {}
+        }
+    }
+
+    fn open(&mut self, own: Named) {
+        if self.open.len() < Reread::COUNT_MAX {
+            self.open.insert(own);
         }
     }
 

@@ -9,7 +9,7 @@ use super::log::{PAGE_BYTES_MAX, PAGE_LETTERS_MAX, Seen};
 use super::*;
 use crate::door::{Arrivals, DoorOptions};
 use crate::formats::append_message;
-use crate::formats::mapping::{Format, Level, Names, ReadingShape, Shape, Whence};
+use crate::formats::mapping::{Format, Level, Moment, Names, ReadingShape, Shape, Whence};
 use crate::formats::tests::{catalogue, gauges, registered};
 use crate::keys::{Key, NewKey};
 use crate::options::Users;
@@ -19,6 +19,8 @@ struct Bench {
     replayer: Replayer,
     arrivals: Arrivals,
     log: Arc<MemoryLog>,
+    /// When the next replay is.
+    now: Cell<Timestamp>,
 }
 
 /// When the letters came.
@@ -58,6 +60,7 @@ fn bench_knowing(letters: &[DeadLetter<'_>], senders: Senders, mut catalogue: Ca
         replayer: Replayer::new(door, senders, (noted, Arc::clone(&log) as _), patience),
         arrivals,
         log,
+        now: Cell::new(CAME_AT),
     }
 }
 
@@ -104,7 +107,7 @@ impl Bench {
             while let Ok(arrival) = self.arrivals.queue(Lane::Telemetry).try_recv() {
                 self.arrivals.release(&arrival);
                 for input in arrival.inputs.iter() {
-                    self.log.append(CAME_AT, input);
+                    self.log.append(self.now.get(), input);
                 }
                 inputs.extend(arrival.inputs.iter().map(said));
                 arrival.ack.settle();
@@ -168,7 +171,7 @@ fn p3_what_can_be_read_now_is_a_reading_of_its_own_time_once() {
     let expected = [
         "g-1-1773470710 of g-1 at 2026-03-14T06:45:10.000Z",
         "g-2-1773470710 of g-2 at 2026-03-14T06:45:10.000Z",
-        "dead letter value_missing at /gauges/2",
+        "dead letter value_missing at @1773470710000 /gauges/2",
         "replayed 1",
         "e1 of wl-1 at 2026-03-14T06:00:00.000Z",
         "replayed 2",
@@ -239,7 +242,7 @@ fn of_a_part_in_which_its_mapping_looks_for_a_list_now_all_of_that_is_taken() {
         inputs,
         [
             "g-2-1773470710 of g-2 at 2026-03-14T06:45:10.000Z",
-            "dead letter value_missing at /stations/1/gauges/1",
+            "dead letter value_missing at @1773470710000 /stations/1/gauges/1",
             "replayed 1"
         ]
     );
@@ -723,7 +726,10 @@ fn p3_of_the_rest_of_a_message_what_was_taken_before_is_taken_no_second_time() {
         inputs[0].ends_with(" of wl-0412 at 2026-03-14T06:45:11.000Z"),
         "{inputs:?}"
     );
-    assert!(inputs[1].ends_with(" at behind item 2: /1"), "{inputs:?}");
+    assert!(
+        inputs[1].ends_with(" at @1773470710000 behind item 2: /1"),
+        "{inputs:?}"
+    );
     assert_eq!(inputs[2], "replayed 2");
     // The letter of what follows brings nothing either.
     let (told, inputs) = bench.replay(&all());
@@ -1027,6 +1033,14 @@ fn p3_of_an_event_that_failed_midway_what_was_taken_is_taken_no_second_time() {
     let (told, inputs) = bench_knowing(&letters, anyone(), knowing()).replay(&all());
     assert!(told.starts_with("1 still_dead"), "{told}");
     assert_eq!(inputs, Vec::<String>::new());
+    // As older builds wrote it, and as this one does of an event of which nothing could be read.
+    let of_the_event = DeadLetter {
+        place: "/0",
+        ..letters[0]
+    };
+    let (told, inputs) = bench_knowing(&[of_the_event], anyone(), knowing()).replay(&all());
+    assert!(told.starts_with("1 still_dead"), "{told}");
+    assert_eq!(inputs, Vec::<String>::new());
     // Had what follows been understood, it is what comes.
     let whole = event("m", r#"{"n":"wl-0412","u":"m","v":3,"t":1773470712}"#);
     let mended = DeadLetter {
@@ -1092,6 +1106,186 @@ fn a_message_of_very_many_readings_is_taken_in_steps() {
         (ITEMS_MAX..count).map(|n| format!("g{n}-1773470710 of g{n} at 2026-03-14T06:45:10.000Z"));
     assert!(taken.into_iter().eq(expected), "each once, in order");
     assert_eq!(bench.summary(&all()).0.replayed, 0);
+}
+
+/// Gauges of which each was observed when it arrived.
+fn observed_on_arrival(change: impl FnOnce(&mut Shape)) -> Format {
+    let Format::Json(mut shape) = gauges() else {
+        panic!("gauges are read as JSON")
+    };
+    shape.readings[0].observed_at = Moment::Arrival;
+    shape.readings[0].id = Some("{/name}".parse().unwrap());
+    change(&mut shape);
+    Format::Json(shape)
+}
+
+#[test]
+fn p3_what_a_replay_leaves_came_when_its_message_did() {
+    let count = 3 * ITEMS_MAX + 5;
+    let item = |n: usize| match n {
+        n if n == ITEMS_MAX + 5 => r#"{"name":"none"}"#.to_owned(),
+        n => format!(r#"{{"name":"g{n}","level":1}}"#),
+    };
+    let items: Vec<_> = (0..count).map(item).collect();
+    let payload = format!(r#"{{"gauges":[{}]}}"#, items.join(","));
+    let inputs = become_of(observed_on_arrival(|_| ()), payload.as_bytes(), None);
+    let bench = bench_by(&letters_in(&inputs), anyone(), observed_on_arrival(|_| ()));
+    let rests = Choice {
+        reason: Some("items_too_many".to_owned()),
+        ..Choice::default()
+    };
+    let mut left = Vec::new();
+    for step in 1..=3 {
+        bench
+            .now
+            .set(Timestamp::from_millis(CAME_AT.as_millis() + step * 60_000));
+        let (summary, inputs) = bench.summary(&rests);
+        assert_eq!(summary.replayed, 1, "{step}");
+        let mut readings = inputs.iter().filter(|input| input.starts_with('g'));
+        let came_at = |input: &String| input.ends_with(" at 2026-03-14T06:45:10.000Z");
+        assert!(readings.all(came_at), "{step}");
+        left.extend(inputs.into_iter().filter(|it| it.starts_with("dead")));
+    }
+    let expected = [
+        "dead letter value_missing at @1773470710000 /gauges/4101",
+        "dead letter items_too_many at @1773470710000 behind item 8192: /gauges/8191",
+        "dead letter items_too_many at @1773470710000 behind item 12288: /gauges/12287",
+    ];
+    assert_eq!(left, expected);
+    // The part that was left is of that time too, and leaves nothing of its own time.
+    let part = DeadLetter {
+        place: "@1773470700000 /gauges/4101",
+        ..letter("hydro/north", payload.as_bytes())
+    };
+    let mended =
+        || observed_on_arrival(|shape| shape.readings[0].value.from = Whence::Constant(7.0));
+    let (told, inputs) = bench_by(&[part], anyone(), mended()).replay(&all());
+    assert_eq!(told, "1 replayed 0");
+    assert_eq!(
+        inputs,
+        ["none of none at 2026-03-14T06:45:00.000Z", "replayed 1"]
+    );
+}
+
+#[test]
+fn a_step_of_a_long_message_without_a_reading_is_a_step() {
+    let count = 3 * ITEMS_MAX;
+    let item = |n: usize| match n {
+        n if (ITEMS_MAX..2 * ITEMS_MAX).contains(&n) => format!(r#"{{"name":"g{n}"}}"#),
+        n => format!(r#"{{"name":"g{n}","level":1}}"#),
+    };
+    let items: Vec<_> = (0..count).map(item).collect();
+    let payload = format!(r#"{{"at":1773470710,"gauges":[{}]}}"#, items.join(","));
+    let inputs = become_of(gauges(), payload.as_bytes(), None);
+    let bench = bench(&letters_in(&inputs), None);
+    let rests = Choice {
+        reason: Some("items_too_many".to_owned()),
+        ..Choice::default()
+    };
+    let (told, inputs) = bench.replay(&rests);
+    assert_eq!(told, format!("1 replayed {}", ITEMS_MAX + 1));
+    assert_eq!(inputs.len(), ITEMS_MAX + 2);
+    let (_, inputs) = bench.replay(&rests);
+    let readings = inputs.iter().filter(|input| input.starts_with('g'));
+    assert_eq!(readings.count(), ITEMS_MAX);
+    assert_eq!(inputs.len(), ITEMS_MAX + 1);
+}
+
+#[test]
+fn p3_of_a_step_that_was_cut_the_rest_is_left_once() {
+    let items: Vec<_> = (0..=2 * ITEMS_MAX)
+        .map(|n| format!(r#"{{"name":"g{n}","level":1}}"#))
+        .collect();
+    let payload = format!(r#"{{"at":1773470710,"gauges":[{}]}}"#, items.join(","));
+    let inputs = become_of(gauges(), payload.as_bytes(), None);
+    let letters = letters_in(&inputs);
+    let of_the_rest = |inputs: &[String]| {
+        let dead = inputs.iter().filter(|input| input.starts_with("dead"));
+        dead.count()
+    };
+    for cut in [ITEMS_MAX, ITEMS_MAX + 1, ITEMS_MAX + 2] {
+        let bench = bench(&letters, None);
+        let (_, first) = bench.replay(&all());
+        assert_eq!(first.len(), ITEMS_MAX + 2);
+        bench.log.cut(letters.len() + cut);
+        let (_, second) = bench.replay(&Choice {
+            seqs: [1].into(),
+            ..Choice::default()
+        });
+        let judged = [&first[..cut], &second].concat();
+        assert_eq!(of_the_rest(&judged), 1, "{cut}");
+        // The rest of it comes once.
+        let (_, third) = bench.replay(&all());
+        let expected = [
+            "g8192-1773470710 of g8192 at 2026-03-14T06:45:10.000Z".to_owned(),
+            format!(
+                "replayed {}",
+                if cut == ITEMS_MAX {
+                    cut + 3
+                } else {
+                    ITEMS_MAX + 2
+                }
+            ),
+        ];
+        assert_eq!(third, expected, "{cut}");
+    }
+}
+
+#[test]
+fn a_will_that_says_no_time_was_observed_when_it_came_also_when_it_is_read_again() {
+    let payload = br#"{"id":"gone","sensor":"wl-1","kind":"water_level","value":0}"#;
+    let of = |topic, place| DeadLetter {
+        place,
+        ..letter(topic, payload)
+    };
+    let events = br#"[{"specversion":"1.0","id":"1","source":"s","type":"t","data":[
+        {"id":"a","sensor":"wl-1","kind":"water_level","value":0},
+        {"id":"b","sensor":"wl-1","kind":"water_level","value":0}]}]"#;
+    let batch = DeadLetter {
+        place: "will /0/data/1",
+        payload: events,
+        payload_bytes: events.len() as u32,
+        content_type: "application/cloudevents-batch+json",
+        ..letter("hydro/batch/all", b"")
+    };
+    let topic = "ioc/v1/readings/wl-1";
+    let letters = [
+        of(topic, "will "),
+        of(topic, "@1773470700000 will "),
+        batch,
+        of(topic, ""),
+        of("elsewhere", "will "),
+    ];
+    let (told, inputs) = bench(&letters, None).replay(&all());
+    let expected = [
+        "1 replayed 0",
+        "2 replayed 0",
+        "3 replayed 0",
+        "4 still_dead \"observed_at_missing\"",
+        "5 replayed 0",
+    ];
+    assert_eq!(told.lines().collect::<Vec<_>>(), expected);
+    assert_eq!(inputs[0], "gone of wl-1 at 2026-03-14T06:45:10.000Z");
+    assert_eq!(inputs[1], "replayed 1");
+    assert_eq!(inputs[2], "gone of wl-1 again");
+    assert_eq!(inputs[4], "b of wl-1 at 2026-03-14T06:45:10.000Z");
+}
+
+#[test]
+fn a_key_that_looks_like_the_rest_of_an_event_is_a_key() {
+    let payload = br#"{"3":{"gauges":[{"name":"a","level":1},{"name":"b","level":1},
+        {"name":"c","level":1}]},"3 behind item 2":{"gauges":[{"name":"d","level":1}]}}"#;
+    let format = observed_on_arrival(|shape| {
+        let place = |place: &str| Level::Elements(place.parse().unwrap());
+        shape.each = vec![place(""), place("/gauges")];
+    });
+    let part = DeadLetter {
+        place: "/3 behind item 2",
+        ..letter("hydro/north", payload)
+    };
+    let (told, inputs) = bench_by(&[part], anyone(), format).replay(&all());
+    assert_eq!(told, "1 replayed 0");
+    assert_eq!(inputs, ["d of d at 2026-03-14T06:45:10.000Z", "replayed 1"]);
 }
 
 #[test]

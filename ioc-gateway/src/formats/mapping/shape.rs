@@ -885,7 +885,7 @@ impl Measured {
 
 /// No number that somebody has measured is longer.
 const NUMBER_BYTES_MAX: usize = 1024;
-/// No point in a text is longer.
+/// No point in a text, or in an object, is longer.
 const POINT_BYTES_MAX: usize = 1024;
 
 /// The number that a text is, as JSON writes numbers.
@@ -988,6 +988,8 @@ fn point_of(value: Value<'_>) -> Result<Option<(f64, f64)>, Reject> {
         Some(_) | None => value,
     };
     let list = match value.is_object() {
+        // All of it is looked through, and again for each item that shares it.
+        true if value.source().len() > POINT_BYTES_MAX => None,
         true => value.member("coordinates")?,
         false => Some(value),
     };

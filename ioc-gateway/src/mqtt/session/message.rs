@@ -3,8 +3,8 @@
 use crate::catalogue::Catalogue;
 use crate::door::Inputs;
 use crate::formats::{
-    Message, Origin, Reason, Reject, Sender, Workspace, append_dead_letter, append_message_of,
-    append_native, feedback, is_nothing, is_structured_event, native,
+    Message, Origin, Reason, Reject, Sender, Workspace, append_message_of, append_native,
+    append_native_refused, feedback, is_nothing, is_structured_event, native,
 };
 use crate::rights::Rights;
 use crate::telemetry::{self, Adapter};
@@ -45,7 +45,7 @@ pub(in crate::mqtt) fn append(
         // The decoder sees to it that the reading names no other sensor than its topic.
         Ok(()) => append_native(inputs, payload, Some(sensor), origin, catalogue, scratch),
         Err(reject) => {
-            append_dead_letter(inputs, origin, &reject, payload);
+            append_native_refused(inputs, origin, &reject, payload, scratch);
             Err(reject)
         }
     };
