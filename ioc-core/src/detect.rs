@@ -501,9 +501,8 @@ impl SensorStage {
                     started_at: self.started_at,
                     away: &self.away,
                 };
-                if pauses.end_at(hash_text(reading.kind), between) {
-                    state.hears_after_silence();
-                }
+                let after_silence = pauses.end_at(hash_text(reading.kind), between);
+                state.hears_after_silence(after_silence);
             }
             let outcome = state.judge(rule, registered, said, sighting);
             let after = state.due(rule);

@@ -79,9 +79,9 @@ impl State {
         self.persistence.is_raised()
     }
 
-    /// What it judges next is the first after its sensor was silent.
-    pub fn hears_after_silence(&mut self) {
-        self.persistence.hears_after_silence();
+    /// Whether what it judges next is the first after its sensor was silent.
+    pub fn hears_after_silence(&mut self, so: bool) {
+        self.persistence.hears_after_silence(so);
     }
 
     /// Judges one reading by its [`signal`].

@@ -172,9 +172,7 @@ impl SensorStage {
         };
         let registered = sensor.registered.map(|number| self.rules.sensor(number));
         let state = sensor.rule_state(&self.rules, rule as u32);
-        if ends_silence {
-            state.hears_after_silence();
-        }
+        state.hears_after_silence(ends_silence);
         let outcome = state.fire(detection_rule, registered, moment.at, heard);
         let due = state.due(detection_rule);
         let observed_at = state.observed_to().unwrap_or(moment.at).min(moment.at);

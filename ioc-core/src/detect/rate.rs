@@ -58,9 +58,9 @@ impl State {
         self.change.is_raised()
     }
 
-    /// What it judges next is the first after its sensor was silent.
-    pub fn hears_after_silence(&mut self) {
-        self.change.hears_after_silence();
+    /// Whether what it judges next is the first after its sensor was silent.
+    pub fn hears_after_silence(&mut self, so: bool) {
+        self.change.hears_after_silence(so);
     }
 
     /// Judges one reading.

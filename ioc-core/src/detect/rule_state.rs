@@ -102,6 +102,19 @@ impl RuleState {
         said: Said,
         sighting: impl FnOnce(Severity, f64) -> Sighting,
     ) -> Outcome {
+        let outcome = self.judge_said(rule, sensor, said, sighting);
+        // That holds for this reading, whether it has been asked for or not.
+        self.hears_after_silence(false);
+        outcome
+    }
+
+    fn judge_said(
+        &mut self,
+        rule: &DetectionRule,
+        sensor: Option<&Sensor>,
+        said: Said,
+        sighting: impl FnOnce(Severity, f64) -> Sighting,
+    ) -> Outcome {
         let Said { signal, .. } = said;
         let times = (said.observed_at, said.at);
         match (&rule.test, self) {
@@ -178,15 +191,15 @@ impl RuleState {
         }
     }
 
-    /// What it judges next is the first after its sensor was silent: by that alone nothing has
-    /// persisted. Windows are asked of times, and reports of none.
-    pub fn hears_after_silence(&mut self) {
+    /// Whether what it judges next is the first after its sensor was silent: by that alone nothing
+    /// has persisted. Windows are asked of times, and reports of none.
+    pub fn hears_after_silence(&mut self, so: bool) {
         match self {
-            Self::Threshold(state) => state.hears_after_silence(),
-            Self::Rate(state) => state.hears_after_silence(),
-            Self::Usual(state) => state.hears_after_silence(),
-            Self::Becomes(state) => state.hears_after_silence(),
-            Self::Settled(settled) => settled.state.hears_after_silence(),
+            Self::Threshold(state) => state.hears_after_silence(so),
+            Self::Rate(state) => state.hears_after_silence(so),
+            Self::Usual(state) => state.hears_after_silence(so),
+            Self::Becomes(state) => state.hears_after_silence(so),
+            Self::Settled(settled) => settled.state.hears_after_silence(so),
             Self::Window(_) | Self::Report => {}
         }
     }

@@ -200,10 +200,11 @@ impl State {
         self.observed_to
     }
 
-    /// What it judges next is the first after its sensor was silent: it makes nothing graver that has
-    /// to persist, for what was so before and is so once afterwards need not have been so in between.
-    pub fn hears_after_silence(&mut self) {
-        self.after_silence = true;
+    /// Whether what it judges next is the first after its sensor was silent: it makes nothing graver
+    /// that has to persist, for what was so before and is so once afterwards need not have been so in
+    /// between.
+    pub fn hears_after_silence(&mut self, so: bool) {
+        self.after_silence = so;
     }
 
     /// Takes note of a reading's time that cannot be judged.
@@ -241,7 +242,7 @@ impl State {
         sighting: impl FnOnce(Severity, f64) -> Sighting,
     ) -> Outcome {
         let asks_for_more = rule.readings_min > 1 || rule.lasting.0 > 0;
-        let alone = std::mem::take(&mut self.after_silence) && asks_for_more;
+        let alone = self.after_silence && asks_for_more;
         let beyond = excess(rule.side, value, self.least);
         let late = self.is_late(observed_at);
         self.hear(observed_at);

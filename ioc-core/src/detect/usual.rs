@@ -74,9 +74,9 @@ impl State {
         self.departure.is_raised()
     }
 
-    /// What it judges next is the first after its sensor was silent.
-    pub fn hears_after_silence(&mut self) {
-        self.departure.hears_after_silence();
+    /// Whether what it judges next is the first after its sensor was silent.
+    pub fn hears_after_silence(&mut self, so: bool) {
+        self.departure.hears_after_silence(so);
     }
 
     /// Judges one reading.
