@@ -240,13 +240,15 @@ impl Incident {
     pub fn after_merging(mut self, mut loser: Self) -> Self {
         let between_incidents = loser.opened_at.is_some();
         if between_incidents {
-            // Who has seen a part of something else has not seen what was told by itself.
+            // Who has seen a part of something else has not seen what was told by itself. What goes on to
+            // wait for another is to be seen anew already.
             match (self.suppressed, loser.suppressed) {
-                (true, false) => self.docket.appears(),
+                (true, false) if !self.is_awaited => self.docket.appears(),
                 (false, true) => loser.docket.appears(),
-                (true, true) | (false, false) => {}
+                (true, _) | (false, false) => {}
             }
-            if self.condition == Condition::Cleared && loser.condition != Condition::Cleared {
+            let goes_on = loser.condition != Condition::Cleared;
+            if self.condition == Condition::Cleared && goes_on && !self.is_awaited {
                 self.docket.is_back_with_another();
             }
             let other_is = loser.severity.cmp(&self.severity);
