@@ -327,6 +327,16 @@ pub(crate) fn broker_session_left(broker: &str, client_id: &str, link: Option<&s
     }
 }
 
+/// A session that was read out was taken from us: it is left alone from now on.
+pub(crate) fn broker_session_given_up(link: &str, error: &str) {
+    tracing::error!(
+        link,
+        error,
+        "a session of ours that is not configured any more could not be read to its end, and is left alone: \
+         another process may have it"
+    );
+}
+
 /// More sessions are left than are remembered.
 pub(crate) fn broker_session_forgotten(broker: &str, client_id: &str) {
     tracing::error!(

@@ -185,6 +185,13 @@ impl Wanted {
         self.sessions.has(options, client_id, self.filters());
     }
 
+    /// Whether a session that is to be ended is not taken up again: where that is taken from us,
+    /// another process may have it.
+    fn gives_up(&self, error: &LinkError) -> bool {
+        let is_taken = matches!(error, LinkError::Closed | LinkError::Disconnected(_));
+        matches!(self.purpose, Purpose::Ends { .. }) && is_taken
+    }
+
     fn filters(&self) -> &[String] {
         match &self.purpose {
             Purpose::Reads { filters } => filters,
@@ -339,6 +346,13 @@ async fn keep(wanted: Wanted, door: Door, mut stopping: watch::Receiver<bool>) {
             Ok(Ended::Over) => {
                 wanted.sessions.over(&wanted.options, &wanted.client_id);
                 telemetry::broker_session_over(wanted.link.name());
+                return wanted.link.over();
+            }
+            Ok(Ended::Broke { error, .. }) if wanted.gives_up(&error) => {
+                wanted
+                    .sessions
+                    .is_anothers(&wanted.options, &wanted.client_id);
+                telemetry::broker_session_given_up(wanted.link.name(), &error.to_string());
                 return wanted.link.over();
             }
             Ok(Ended::Broke { brought, error }) => (brought, error),

@@ -199,14 +199,24 @@ enum Stage {
     AwaitsConnAck,
     AwaitsSubAck,
     Subscribed,
-    /// Nothing new is to come; what the broker has kept came last then.
+    /// Nothing new is to come; what the broker has kept came last, and was acknowledged, then.
     ReadsOut(Instant),
     /// Nothing has come for a while.
     Over,
 }
 
-/// How long nothing may come of a session that is read out until it is taken for empty.
+/// How long nothing may come of a session that is read out, after the last that came is acknowledged and
+/// again after the broker has answered, until it is taken for empty.
 const READ_OUT_AFTER: Duration = Duration::from_secs(3);
+
+/// Whether the broker has answered since the last message of a session that is read out: what it had to
+/// send before comes before its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    NotAsked,
+    Awaited,
+    Given,
+}
 
 /// What is said of a link over which nothing comes again.
 const LOSES: &str = "the broker grants QoS 0 only: what is under way when the link breaks, or comes while we \
@@ -252,6 +262,10 @@ struct Connection<'a> {
     stopping: bool,
     /// Filters that the broker may have and that are not wanted, until it is told.
     unwanted: Vec<String>,
+    /// Of a session that is read out: whether all that came is acknowledged,
+    was_settled: bool,
+    /// and whether the broker has said that nothing is left.
+    answer: Answer,
 }
 
 impl<'a> Connection<'a> {
@@ -273,6 +287,8 @@ impl<'a> Connection<'a> {
             keep_alive: KeepAlive::new(wanted.options.keep_alive, Instant::now()),
             stopping: false,
             unwanted: Vec::new(),
+            was_settled: false,
+            answer: Answer::NotAsked,
         }
     }
 
@@ -295,7 +311,7 @@ impl<'a> Connection<'a> {
                 let _ = writer.shutdown().await;
                 return Ok(());
             }
-            if self.is_read_out(Instant::now()) {
+            if self.reads_out() && self.is_read_out(Instant::now()) {
                 self.stage = Stage::Over;
                 self.stopping = true;
                 continue;
@@ -350,11 +366,26 @@ impl<'a> Connection<'a> {
         }
     }
 
-    fn is_read_out(&self, now: Instant) -> bool {
-        let is_settled = self.epoch.in_flight() == 0 && self.out.is_empty() && !self.unflushed;
+    /// Whether nothing is left. The time runs anew while something is not acknowledged, and when the
+    /// broker is asked whether it is there.
+    fn is_read_out(&mut self, now: Instant) -> bool {
         // The rest of a message may be slow to come.
         let is_whole = self.received.is_empty() && self.oversized.is_none();
-        self.reads_out() && is_settled && is_whole && now >= self.read_out_at()
+        let is_written = self.out.is_empty() && !self.unflushed;
+        let is_settled = self.epoch.in_flight() == 0 && is_whole && is_written;
+        if !is_settled || !self.was_settled {
+            self.stage = Stage::ReadsOut(now);
+        }
+        self.was_settled = is_settled;
+        if now < self.read_out_at() {
+            return false;
+        }
+        if self.answer == Answer::NotAsked {
+            packets::put_pingreq(&mut self.out);
+            self.answer = Answer::Awaited;
+        }
+        self.stage = Stage::ReadsOut(now);
+        self.answer == Answer::Given
     }
 
     /// A broker that is asked for what it does not speak may reset the connection.
@@ -412,6 +443,7 @@ impl<'a> Connection<'a> {
                 Packet::SubAck(granted) => self.subscribed(&granted)?,
                 Packet::UnsubAck => self.unsubscribed()?,
                 Packet::Publish(message) => self.take_message(&message)?,
+                Packet::PingResp if self.answer == Answer::Awaited => self.answer = Answer::Given,
                 Packet::PingResp => {}
                 Packet::PubAck(..) => return Err(LinkError::Unexpected("PUBACK")),
                 Packet::Disconnect(reason) => return Err(LinkError::Disconnected(reason)),
@@ -430,6 +462,10 @@ impl<'a> Connection<'a> {
             self.keep_alive.shorten(Duration::from_secs(seconds.into()));
         }
         self.is_session_kept = session;
+        let Wanted {
+            options, client_id, ..
+        } = self.wanted;
+        self.wanted.sessions.let_in(options, client_id);
         match &self.wanted.purpose {
             Purpose::Reads { filters } => {
                 telemetry::broker_session(self.wanted.link.name(), session);
@@ -493,6 +529,7 @@ impl<'a> Connection<'a> {
         }
         if self.reads_out() {
             self.stage = Stage::ReadsOut(Instant::now());
+            self.answer = Answer::NotAsked;
         }
         let attributes = message.event.iter();
         let event: Vec<_> = attributes

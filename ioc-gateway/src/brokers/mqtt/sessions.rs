@@ -22,6 +22,10 @@ use crate::telemetry;
 const LEFT_MAX: usize = 256;
 /// How many filters of one session are remembered.
 const FILTERS_MAX: usize = 256;
+/// Where a session is noted to be that no broker has let us into yet.
+const NOWHERE: u64 = 0;
+/// Where one is that another process may have.
+const ELSEWHERE: u64 = u64::MAX;
 
 /// The sessions of the process: cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +35,8 @@ pub struct Sessions(Arc<Shared>);
 struct Shared {
     /// Where they are kept, if anywhere.
     file: Option<PathBuf>,
+    /// Which directory that is in.
+    home: u64,
     known: Mutex<BTreeMap<Place, Known>>,
 }
 
@@ -49,8 +55,8 @@ struct Known {
     /// The link that has it, or that reads what is left in it.
     link: Option<String>,
     is_left: bool,
-    /// The directory that it was noted in: it may be a process elsewhere that has the session, of whose
-    /// data directory ours is a copy.
+    /// The directory that it was noted in once a broker had let us in: it may be a process elsewhere that
+    /// has the session, of whose data directory ours is a copy.
     home: u64,
 }
 
@@ -76,13 +82,20 @@ impl Sessions {
     /// Those that a file tells of, and those that these links are to have.
     pub fn kept(file: Option<PathBuf>, links: &[MqttBrokerOptions]) -> Self {
         let read = file.as_deref().map(read).transpose();
-        let known = read.unwrap_or_else(|error| {
-            telemetry::broker_sessions_unusable(&error);
-            None
-        });
+        // What cannot be read is not written over.
+        let (file, known) = match read {
+            Ok(known) => (file, known),
+            Err(error) => {
+                telemetry::broker_sessions_unusable(&error);
+                (None, None)
+            }
+        };
         let mut known = known.unwrap_or_default();
         let is_none = links.is_empty() && known.is_empty();
-        let home = file.as_deref().filter(|_| !is_none).map_or(0, home_of);
+        let home = file
+            .as_deref()
+            .filter(|_| !is_none)
+            .map_or(NOWHERE, home_of);
         for link in links {
             for (client_id, filters) in super::subscriptions(link) {
                 let place = Place::of(link, &client_id);
@@ -90,11 +103,17 @@ impl Sessions {
                 session.filters.extend(filters.iter().cloned());
                 session.asked = filters;
                 session.link = Some(link.name.clone());
-                (session.is_left, session.home) = (false, home);
+                session.is_left = false;
             }
         }
+        known.retain(|_, session| !session.is_left || session.home != NOWHERE);
+        let used: BTreeSet<_> = links
+            .iter()
+            .flat_map(MqttBrokerOptions::client_ids)
+            .collect();
         for (place, session) in &mut known {
-            if session.is_left {
+            // Who has moved to another address, or calls that by another name, has it still.
+            if session.is_left && !used.contains(&place.client_id) {
                 let is_ours = session.home == home;
                 let heirs = links
                     .iter()
@@ -114,6 +133,7 @@ impl Sessions {
         bound(&mut known);
         let sessions = Self(Arc::new(Shared {
             file,
+            home,
             known: Mutex::new(known),
         }));
         if !is_none {
@@ -158,6 +178,27 @@ impl Sessions {
             .iter()
             .filter(|each| !filters.contains(each));
         others.cloned().collect()
+    }
+
+    /// A broker has let us in under a session's name: it is ours, unless it was noted elsewhere.
+    pub(super) fn let_in(&self, link: &MqttBrokerOptions, client_id: &str) {
+        let mut known = self.known();
+        if let Some(session) = known.get_mut(&Place::of(link, client_id))
+            && session.home == NOWHERE
+            && self.0.home != NOWHERE
+        {
+            session.home = self.0.home;
+            self.write(&known);
+        }
+    }
+
+    /// Another process may have a session: it is never read out.
+    pub(super) fn is_anothers(&self, link: &MqttBrokerOptions, client_id: &str) {
+        let mut known = self.known();
+        if let Some(session) = known.get_mut(&Place::of(link, client_id)) {
+            session.home = ELSEWHERE;
+            self.write(&known);
+        }
     }
 
     /// A session has these filters and no others.
@@ -229,7 +270,13 @@ fn read(file: &Path) -> io::Result<BTreeMap<Place, Known>> {
         text => text?,
     };
     let session = |line: &str| {
-        let line: Line = serde_json::from_str(line)?;
+        let line: Line = match serde_json::from_str(line) {
+            Ok(line) => line,
+            Err(error) => {
+                telemetry::broker_sessions_unusable(&error.into());
+                return None;
+            }
+        };
         let place = Place {
             broker: line.broker,
             client_id: line.client_id,
@@ -241,16 +288,17 @@ fn read(file: &Path) -> io::Result<BTreeMap<Place, Known>> {
             is_left: true,
             home: line.home,
         };
-        Ok((place, known))
+        Some((place, known))
     };
-    text.lines().map(session).collect()
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    Ok(lines.filter_map(session).collect())
 }
 
 /// Which directory a file is in: a copy is another. Made, if it is not there.
 fn home_of(file: &Path) -> u64 {
     let dir = file.parent().expect("it lies in a directory");
     let made = fs::create_dir_all(dir).and_then(|()| fs::metadata(dir));
-    made.map_or(0, |dir| dir.ino())
+    made.map_or(NOWHERE, |dir| dir.ino())
 }
 
 /// Writes a file as a whole.
@@ -297,7 +345,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("sessions/mqtt");
         let kept = |links: &[MqttBrokerOptions]| Sessions::kept(Some(file.clone()), links);
-        kept(&[link("a", 3)]);
+        let three = link("a", 3);
+        let let_in = |sessions: &Sessions, link: &MqttBrokerOptions| {
+            let ids = crate::brokers::mqtt::subscriptions(link).into_iter();
+            ids.for_each(|(id, _)| sessions.let_in(link, &id));
+        };
+        let_in(&kept(std::slice::from_ref(&three)), &three);
         let two = link("a", 2);
         let sessions = kept(std::slice::from_ref(&two));
         let left = Left {
@@ -369,6 +422,7 @@ mod tests {
             let filters = (0..FILTERS_MAX + 10).map(|n| format!("t/{n}"));
             let session = Known {
                 filters: filters.collect(),
+                home: 1,
                 ..Known::default()
             };
             known.insert(place, session);

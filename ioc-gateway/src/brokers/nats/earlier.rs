@@ -20,6 +20,8 @@ use super::floor::{Era, Floor};
 
 /// How long a reader that begins waits for those before it, so that not both read what is there.
 const AWAITED_WITHIN: Duration = Duration::from_secs(2);
+/// How many times as long as one may stand still it may take to get to what was left to it.
+const AWAITED_TIMES: u32 = 3;
 
 /// The readers before one.
 #[derive(Debug, Default)]
@@ -29,7 +31,7 @@ pub(super) struct Earlier(Vec<One>);
 struct One {
     subject: String,
     floor: Floor,
-    /// It is not relied upon while it has got no further than this.
+    /// It is not relied upon before it has got to this.
     without: Mutex<Option<u64>>,
 }
 
@@ -81,7 +83,7 @@ impl Earlier {
         let all_there =
             async { while !self.missing().is_empty() && moved.changed().await.is_ok() {} };
         if timeout(AWAITED_WITHIN, all_there).await.is_err() {
-            self.missing().into_iter().for_each(One::goes_without);
+            self.missing().into_iter().for_each(One::goes_without_now);
         }
     }
 
@@ -94,15 +96,20 @@ impl Earlier {
 impl One {
     fn is_relied_upon(&self) -> bool {
         let mut without = self.without();
-        if without.is_some_and(|through| through != self.floor.through()) {
+        if without.is_some_and(|message| message <= self.floor.through()) {
             *without = None;
         }
         without.is_none()
     }
 
     /// It is not relied upon until it gets on.
-    fn goes_without(&self) {
-        *self.without() = Some(self.floor.through());
+    fn goes_without_now(&self) {
+        self.goes_without(self.floor.through() + 1);
+    }
+
+    /// It is not relied upon until it has got to this message.
+    fn goes_without(&self, message: u64) {
+        *self.without() = Some(message.max(self.floor.through() + 1));
     }
 
     fn without(&self) -> MutexGuard<'_, Option<u64>> {
@@ -117,6 +124,8 @@ pub(super) struct Elsewhere {
     left: VecDeque<(u64, Left)>,
     /// How far the one has got that the first was left to, and since when.
     stands: Option<(usize, u64, Instant)>,
+    /// Since when the first is waited for, by its number.
+    awaited: Option<(u64, Instant)>,
 }
 
 impl Elsewhere {
@@ -144,28 +153,32 @@ impl Elsewhere {
         }
     }
 
-    /// The subject that has not got on for so long although something was left to it; it is not relied
-    /// upon any more.
+    /// The subject that has not got on for so long although something was left to it, has not got to that
+    /// in [`AWAITED_TIMES`] as long, or counts its messages anew; it is not relied upon any more.
     pub fn stalled(&mut self, earlier: &Earlier, now: Instant, within: Duration) -> Option<String> {
-        let Some((_, left)) = self.left.front() else {
-            self.stands = None;
+        let Some(&(upto, left)) = self.left.front() else {
+            (self.stands, self.awaited) = (None, None);
             return None;
         };
         let one = &earlier.0[left.to];
-        let at = (left.to, one.floor.through());
-        match self.stands {
-            Some((to, through, since)) if (to, through) == at => {
-                if now.duration_since(since) < within {
-                    return None;
-                }
-                one.goes_without();
-                Some(one.subject.clone())
-            }
-            _ => {
-                self.stands = Some((at.0, at.1, now));
-                None
-            }
+        let through = one.floor.through();
+        let stands = self
+            .stands
+            .filter(|(to, at, _)| (*to, *at) == (left.to, through));
+        let (_, _, stood) = *self
+            .stands
+            .insert(stands.unwrap_or((left.to, through, now)));
+        let awaited = self.awaited.filter(|(first, _)| *first == upto);
+        let (_, since) = *self.awaited.insert(awaited.unwrap_or((upto, now)));
+        if !one.floor.is_of(left.era) || now.duration_since(stood) >= within {
+            one.goes_without_now();
+        } else if now.duration_since(since) >= within * AWAITED_TIMES {
+            // It reads what lies long before; all that is behind this message would wait for it.
+            one.goes_without(left.message);
+        } else {
+            return None;
         }
+        Some(one.subject.clone())
     }
 }
 
@@ -276,6 +289,41 @@ mod tests {
         assert!(earlier.reads(ALARM, 70).is_none());
         floor.reached(60, NOON);
         assert!(earlier.reads(ALARM, 70).is_some());
+    }
+
+    #[test]
+    fn one_that_reads_what_lies_long_before_holds_nothing_up_for_long() {
+        let (floor, earlier) = alarms();
+        floor.opened(0);
+        let (mut elsewhere, began) = (Elsewhere::default(), Instant::now());
+        elsewhere.leave(1, earlier.reads(ALARM, 5_000).unwrap());
+        let mut stalled = |after| {
+            floor.reached(40 + after, NOON);
+            let now = began + Duration::from_secs(after);
+            elsewhere.stalled(&earlier, now, Duration::from_secs(10))
+        };
+        assert!((0..30).all(|after| stalled(after).is_none()), "it gets on");
+        assert_eq!(stalled(30).as_deref(), Some("city.alarms.>"));
+        assert!(earlier.reads(ALARM, 6_000).is_none());
+        floor.reached(4_999, NOON);
+        assert!(earlier.reads(ALARM, 6_000).is_none());
+        floor.reached(5_000, NOON);
+        assert!(earlier.reads(ALARM, 6_000).is_some());
+    }
+
+    #[test]
+    fn one_that_counts_anew_is_not_waited_for() {
+        let (floor, earlier) = alarms();
+        floor.opened(0);
+        let (mut elsewhere, began) = (Elsewhere::default(), Instant::now());
+        elsewhere.leave(1, earlier.reads(ALARM, 80).unwrap());
+        let within = Duration::from_secs(10);
+        assert_eq!(elsewhere.stalled(&earlier, began, within), None);
+        let begin = floor.begins("1", 30, 40);
+        floor.stands(&begin, 20);
+        floor.opened(0);
+        let stalled = elsewhere.stalled(&earlier, began, within);
+        assert_eq!(stalled.as_deref(), Some("city.alarms.>"));
     }
 
     #[tokio::test(start_paused = true)]

@@ -178,6 +178,11 @@ impl Floor {
         reads.then_some(known.era)
     }
 
+    /// Whether its numbers mean what they did then.
+    pub fn is_of(&self, era: Era) -> bool {
+        self.known().era == era
+    }
+
     /// Whether such a message is durable.
     pub fn is_durable(&self, era: Era, message: u64) -> bool {
         let known = self.known();
