@@ -468,6 +468,15 @@ impl SensorStage {
                 }
                 continue;
             };
+            let said = Said {
+                signal,
+                observed_at: reading.observed_at.min(moment.at),
+                at: moment.at,
+            };
+            let state = &self.sensors[number].tracks[track].states[place];
+            let after_silence = state
+                .judges_between(rule, said)
+                .is_some_and(|between| self.pauses(number).end_at(reading.kind, between));
             let sensor = &mut self.sensors[number];
             let state = &mut sensor.tracks[track].states[place];
             let registered = sensor.registered.map(|number| self.rules.sensor(number));
@@ -487,23 +496,8 @@ impl SensorStage {
                     registered,
                 ),
             };
-            let said = Said {
-                signal,
-                observed_at: reading.observed_at.min(moment.at),
-                at: moment.at,
-            };
             let before = state.due(rule);
-            if let Some(between) = state.judges_between(rule, said) {
-                let pauses = Pauses {
-                    memory: &sensor.memory,
-                    silences: &sensor.silences,
-                    interval: registered.and_then(|own| own.interval),
-                    started_at: self.started_at,
-                    away: &self.away,
-                };
-                let after_silence = pauses.end_at(hash_text(reading.kind), between);
-                state.hears_after_silence(after_silence);
-            }
+            state.hears_after_silence(after_silence);
             let outcome = state.judge(rule, registered, said, sighting);
             let after = state.due(rule);
             if before != after {

@@ -9,7 +9,6 @@ use super::timers::Timer;
 use super::{LOOKED_AHEAD_FROM, Moment, SensorStage, finding, silence};
 use crate::bundle::Test;
 use crate::detection::{Detection, Finding};
-use crate::hash::hash_text;
 use crate::record::Seq;
 use crate::time::{Millis, Timestamp};
 
@@ -192,8 +191,8 @@ impl SensorStage {
         let detection_rule = &self.rules.detections()[rule];
         let state = self.sensors[number].rule_state(&self.rules, rule as u32);
         let between = state.fires_between(detection_rule, due);
-        let kind = hash_text(detection_rule.kind.as_str());
-        between.is_some_and(|between| self.pauses(number).end_at(kind, between))
+        let kind = &detection_rule.kind;
+        between.is_some_and(|between| self.pauses(number).end_at(kind.as_str(), between))
     }
 }
 

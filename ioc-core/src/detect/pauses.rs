@@ -9,6 +9,7 @@
 use super::memory::{Before, Memory};
 use super::silence;
 use crate::away::Away;
+use crate::hash::hash_text;
 use crate::time::{Millis, Timestamp};
 
 /// What tells of one sensor's pauses.
@@ -25,13 +26,13 @@ pub(super) struct Pauses<'a> {
 }
 
 impl Pauses<'_> {
-    /// Whether a reading of this kind, by the hash of its name, that was observed at the later of
-    /// these is the first after a silence. The one before was observed at the earlier.
-    pub fn end_at(&self, kind: u64, (before, at): (Timestamp, Timestamp)) -> bool {
+    /// Whether a reading of this kind that was observed at the later of these is the first after a
+    /// silence. The one before was observed at the earlier.
+    pub fn end_at(&self, kind: &str, (before, at): (Timestamp, Timestamp)) -> bool {
         if !self.is_silence(before, at) {
             return false;
         }
-        match self.memory.last_before(kind, before) {
+        match self.memory.last_before(hash_text(kind), before) {
             Before::Nothing => true,
             Before::Observed(earlier) => !self.is_silence(earlier, before),
             Before::Forgotten => false,
@@ -47,6 +48,6 @@ impl Pauses<'_> {
             away: self.away,
         };
         let mut silences = self.silences.iter();
-        silences.any(|(_, state)| to >= state.lasts_until(heard))
+        silences.any(|(_, state)| state.ends_between(from, to) && to >= state.lasts_until(heard))
     }
 }

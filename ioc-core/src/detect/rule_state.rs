@@ -166,14 +166,20 @@ impl RuleState {
         }
     }
 
-    /// When the last that it has judged was observed, and when what it judges by this reading was.
+    /// When the last that it has judged was observed, and when what it judges by this reading was; nothing
+    /// where it is normal and stays so, as for nearly all readings.
     pub fn judges_between(
         &self,
         rule: &DetectionRule,
         said: Said,
     ) -> Option<(Timestamp, Timestamp)> {
-        let observed_at = match self {
-            Self::Settled(settled) => settled.judges(rule, said)?,
+        let observed_at = match (&rule.test, self) {
+            (_, Self::Settled(settled)) => settled.judges(rule, said)?,
+            (Test::Threshold(rule), Self::Threshold(state))
+                if !state.is_abnormal() && !state.would_exceed(rule, said.signal) =>
+            {
+                return None;
+            }
             _ => said.observed_at,
         };
         Some((self.observed_to()?, observed_at))

@@ -117,6 +117,11 @@ impl State {
         self.lasts_until(Heard { at, ..heard })
     }
 
+    /// Whether one that says nothing between these may be silent at the end: asked with each reading.
+    pub fn ends_between(&self, from: Timestamp, to: Timestamp) -> bool {
+        to - from >= self.allowance
+    }
+
     /// Until when one that says nothing more is not silent, whenever it began to be watched.
     pub fn lasts_until(&self, heard: Heard<'_>) -> Timestamp {
         let since = heard.at;
