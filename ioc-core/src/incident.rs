@@ -158,8 +158,9 @@ pub(crate) struct Incident {
     pub lowers_to: Severity,
     /// From when on it is counted how long nobody has seen it, while that is.
     pub unseen_since: Option<Timestamp>,
-    /// In this moment: something has become part of it that waited to be seen, and goes on to wait.
-    pub is_awaited: bool,
+    /// In this moment: how grave that is which has become part of it, waited to be seen, and goes on to
+    /// wait; nothing has, if not.
+    pub awaited: Option<Severity>,
 }
 
 impl Incident {
@@ -196,7 +197,7 @@ impl Incident {
             suppressed: false,
             lowers_to: Severity::Unknown,
             unseen_since: None,
-            is_awaited: false,
+            awaited: None,
         }
     }
 
@@ -243,12 +244,12 @@ impl Incident {
             // Who has seen a part of something else has not seen what was told by itself. What goes on to
             // wait for another is to be seen anew already.
             match (self.suppressed, loser.suppressed) {
-                (true, false) if !self.is_awaited => self.docket.appears(),
+                (true, false) if self.awaited.is_none() => self.docket.appears(),
                 (false, true) => loser.docket.appears(),
                 (true, _) | (false, false) => {}
             }
             let goes_on = loser.condition != Condition::Cleared;
-            if self.condition == Condition::Cleared && goes_on && !self.is_awaited {
+            if self.condition == Condition::Cleared && goes_on && self.awaited.is_none() {
                 self.docket.is_back_with_another();
             }
             let other_is = loser.severity.cmp(&self.severity);
@@ -479,7 +480,7 @@ impl Incident {
             suppressed: format > 3 && take.flag()?,
             lowers_to: Severity::Unknown,
             unseen_since: None,
-            is_awaited: false,
+            awaited: None,
         };
         incident.said = match format {
             1..=4 => incident.severity,

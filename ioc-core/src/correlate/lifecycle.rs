@@ -229,7 +229,7 @@ impl Correlator {
         let case = self.case_mut(slot);
         let incident = &mut case.incident;
         incident.condition = Condition::Active;
-        incident.docket.back(incident.is_awaited);
+        incident.docket.back(incident.awaited.is_some());
         incident.episode += 1;
         let (severity, certainty) = case.cluster.verdict();
         incident.says(severity, certainty);
@@ -255,7 +255,7 @@ impl Correlator {
     pub(super) fn time_the_escalation(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let Case { incident, cluster } = self.case(slot);
         let is_over = incident.condition == Condition::Cleared;
-        if incident.is_awaited && is_over && cluster.world() == World::GoesOn {
+        if incident.awaited.is_some() && is_over && cluster.world() == World::GoesOn {
             // It is back in this moment, and goes on to wait as what has become part of it does.
             return;
         }
@@ -277,7 +277,7 @@ impl Correlator {
         });
         let incident = &mut self.case_mut(slot).incident;
         incident.unseen_since = timed.map(|(since, _)| since);
-        incident.is_awaited = false;
+        incident.awaited = None;
         self.set_timer(slot, Purpose::Escalate, timed.map(|(_, due)| due), turn);
     }
 

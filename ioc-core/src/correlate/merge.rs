@@ -139,7 +139,10 @@ impl Correlator {
         let (docket, suppressed) = (incident.docket.clone(), incident.suppressed);
         let loser_parts = self.case(loser).incident.dues[Purpose::Part as usize];
         let clocks = [survivor, loser].map(|slot| Clock::of(&self.case(slot).incident));
-        let severity = self.case(survivor).incident.severity;
+        // What was over is as grave as what it comes back with.
+        let incident = &self.case(survivor).incident;
+        let is_over = incident.condition == Condition::Cleared;
+        let severity = (!is_over).then_some(incident.severity);
         if self.case(loser).incident.opened_at.is_some() {
             self.note_parts([survivor, loser], turn);
         }
@@ -223,7 +226,7 @@ impl Correlator {
         &mut self,
         slot: u32,
         [own, other]: [Option<Clock>; 2],
-        severity: Severity,
+        severity: Option<Severity>,
         turn: &mut Turn<'_>,
     ) {
         let incident = &mut self.case_mut(slot).incident;
@@ -232,10 +235,10 @@ impl Correlator {
             return;
         };
         if own.is_none_or(|own| other.is_further_than(&own)) {
-            let as_grave = other.severity >= severity;
+            let as_grave = severity.is_none_or(|severity| other.severity >= severity);
             incident.docket.escalated = other.passed_to.filter(|_| as_grave);
             incident.unseen_since = other.since.filter(|_| as_grave);
-            incident.is_awaited = true;
+            incident.awaited = Some(other.severity).max(severity);
             self.set_timer(slot, Purpose::Escalate, other.due, turn);
         }
     }
@@ -337,9 +340,9 @@ struct Clock {
 
 impl Clock {
     fn of(incident: &Incident) -> Option<Self> {
-        let waits = incident.waits_to_be_seen() || incident.is_awaited;
+        let waits = incident.waits_to_be_seen() || incident.awaited.is_some();
         waits.then(|| Self {
-            severity: incident.severity,
+            severity: incident.awaited.unwrap_or(incident.severity),
             passed_to: incident.docket.escalated,
             since: incident.unseen_since,
             due: incident.dues[Purpose::Escalate as usize],

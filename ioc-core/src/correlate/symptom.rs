@@ -264,7 +264,7 @@ impl Correlator {
     /// that waits to be seen, that goes on to wait.
     pub(super) fn appear(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let incident = &mut self.case_mut(slot).incident;
-        if !incident.is_awaited {
+        if incident.awaited.is_none() {
             incident.docket.appears();
         }
         self.tell_suppression(slot, turn);

@@ -820,6 +820,30 @@ fn inv_17_what_waits_and_merges_into_what_is_back_goes_on_to_wait() {
 }
 
 #[test]
+fn inv_17_how_grave_it_was_before_it_was_over_gives_what_waits_no_more_time() {
+    canal(
+        "10:00 g-1 3.9 kind=water_level at=0,0
+         10:01 g-1 1.0 kind=water_level at=0,0
+         10:12 g-2 3.1 kind=water_level at=180,0
+         10:13 g-3 3.1 kind=water_level at=90,0
+         10:25 g-1 3.1 kind=water_level at=0,0
+         10:33 tick",
+        &expect![[r#"
+            10:00 opened flood#1 severe: g-1 3.9
+            10:04 escalated flood#1 severe to shift_supervisor
+            10:08 escalated flood#1 severe to duty_officer
+            10:11 cleared flood#1 severe
+            10:12 opened flood#2 moderate: g-2 3.1
+            10:13 updated flood#2 moderate 2 sensors: g-3 3.1 90 m
+            10:22 escalated flood#2 moderate 2 sensors to shift_supervisor
+            10:25 merged flood#2 into flood#1
+            10:25 reopened flood#1 moderate episode 2 3 sensors: g-1 3.1
+            10:32 escalated flood#1 moderate episode 2 3 sensors to duty_officer
+        "#]],
+    );
+}
+
+#[test]
 fn inv_17_what_somebody_had_seen_before_it_was_over_waits_as_what_it_is_back_with() {
     canal(
         "10:00 g-1 3.1 kind=water_level at=0,0

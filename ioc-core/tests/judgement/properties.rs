@@ -198,6 +198,7 @@ struct Wait {
     tier: Option<Tier>,
     /// From when on it is counted.
     since: Option<Timestamp>,
+    /// Nothing, if it is over: what it may come back with is as grave.
     severity: Option<Severity>,
     /// People are called, or all have been.
     is_awaited: bool,
@@ -235,7 +236,7 @@ impl Wait {
             due: timed.map(|(due, _)| due),
             tier: incident.escalated,
             since: timed.map(|(_, since)| since),
-            severity: Some(incident.severity),
+            severity: Some(incident.severity).filter(|_| incident.condition != Condition::Cleared),
             is_awaited: waits,
         }
     }
@@ -252,6 +253,7 @@ impl Wait {
             true => Self {
                 tier: None,
                 since: None,
+                severity: self.severity,
                 ..other
             },
             false => self,
