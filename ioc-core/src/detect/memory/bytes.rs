@@ -71,7 +71,8 @@ impl Reach {
         out.put_time(self.forgotten_to);
         out.put_option(self.set_back.as_deref(), |out, run| {
             out.put_time(run.observed_to);
-            out.put_u64(run.last);
+            out.put_u32(run.last);
+            out.put_u32(run.first);
             out.put_time(run.counted_at);
             out.put_u32(run.readings);
             out.put_time(run.begun_at);
@@ -84,7 +85,8 @@ impl Reach {
     fn take(format: u16, take: &mut Take<'_>) -> Result<Self, CodecError> {
         let run = |take: &mut Take<'_>| {
             let observed_to = take.time()?;
-            let last = take.u64()?;
+            // What an older build put here of the last one's id is no id of a first one.
+            let (last, first) = (take.u32()?, take.u32()?);
             let counted_at = take.time()?;
             let readings = take.u32()?;
             let [begun_at, observed_from, slowest] = match format {
@@ -96,6 +98,7 @@ impl Reach {
                 observed_from,
                 slowest,
                 observed_to,
+                first,
                 last,
                 counted_at,
                 readings,
