@@ -586,6 +586,9 @@ pub struct CorrelationRule {
     /// What belongs together however far it is: what has the same value of one of these, sorted,
     /// each once: an attribute of the reading, or the gateway that its sensor is registered with.
     pub same: Vec<String>,
+    /// What is never one incident, however near it is: what says different texts under one of these
+    /// attributes, sorted, each once. What says none, and what people report, goes with any.
+    pub group_by: Vec<String>,
     /// How near it must be in the sources' own time, if that matters.
     pub front: Option<Front>,
     /// If it is given: what was observed longer ago when it arrives opens nothing and joins nothing,
@@ -618,6 +621,7 @@ impl CorrelationRule {
             within_m,
             along,
             same,
+            group_by,
             front,
             may_cause,
             hash: _,
@@ -630,7 +634,8 @@ impl CorrelationRule {
         let made = (name, incident, may_cause) == (&other.name, &other.incident, &other.may_cause);
         let from = (detections, weights) == (&other.detections, &other.weights);
         let near = (within_m, along) == (&other.within_m, &other.along);
-        made && from && near && (same, front) == (&other.same, &other.front)
+        let shared = (same, group_by) == (&other.same, &other.group_by);
+        made && from && near && shared && *front == other.front
     }
 }
 

@@ -465,13 +465,31 @@ impl Correlator {
 
     /// Takes one piece of evidence.
     fn hear(&mut self, finding: &Finding, statement: &Statement<'_>, turn: &mut Turn<'_>) {
+        // Other rules may tell groups apart by what they take of the same detection.
+        let ungrouped;
+        let is_asked_for_group = !self.rule.group_by.is_empty();
+        let statement = if is_asked_for_group || !statement.sighting.shared.is_grouped() {
+            statement
+        } else {
+            ungrouped = statement.sighting.ungrouped();
+            &Statement {
+                sighting: &ungrouped,
+                ..*statement
+            }
+        };
         let sighting = statement.sighting;
         let source = Source {
             sensor: finding.sensor.clone(),
             report: statement.until.map(|_| sighting.reading.clone()),
         };
-        let by_sensor = source.report.is_none() || sighting.position.is_none();
-        let own = by_sensor.then(|| self.slot_of(&source.sensor)).flatten();
+        let has_place = sighting.position.is_some();
+        let is_grouped = sighting.shared.is_grouped();
+        let by_sensor = source.report.is_none() || !(has_place || is_grouped);
+        let own = match by_sensor {
+            true => self.slot_of(&source.sensor),
+            false if has_place => None,
+            false => self.placeless_of_group(&source.sensor, &sighting.shared),
+        };
         let told = source.report.is_none() && self.has_told(&source.sensor, sighting.seq, turn);
         if own.is_none() && told {
             turn.desk.counters.evidence_told += 1;
@@ -490,6 +508,9 @@ impl Correlator {
             let front = self.rule.front.as_ref();
             if let Some(front) = front.filter(|front| front.asks(&finding.rule)) {
                 near.retain(|kin| self.is_of_front(front, kin, finding.observed_at));
+            }
+            if is_asked_for_group {
+                self.keep_group(own, &sighting.shared, &mut near);
             }
             near
         } else {
@@ -513,7 +534,7 @@ impl Correlator {
             through: self.through(slot, &near),
             ..evidence
         };
-        if statement.doubted {
+        if statement.doubted || statement.weight == 0 {
             // It may join, and makes no two cases one.
             near.clear();
         }
@@ -528,6 +549,36 @@ impl Correlator {
         }
         self.add(slot, source, by_sensor, statement, evidence, turn);
         self.touch(slot);
+    }
+
+    /// The case of a group to which a report without a place belongs: one that has such a report of the
+    /// same sensor.
+    fn placeless_of_group(&self, sensor: &SensorId, shared: &Shared) -> Option<u32> {
+        let of_group = self.same.of_group(shared);
+        let own = of_group.filter(|&slot| {
+            let Case { cluster, .. } = self.case(slot);
+            cluster.has_placeless(sensor) && self.same.may_be_of(slot, cluster, shared)
+        });
+        let kin = own.map(|slot| Kin {
+            slot,
+            how: How::Metres(0),
+        });
+        self.nearest(&kin.collect::<Vec<_>>())
+    }
+
+    /// Keeps of what is near what may be one with a source of a group. Whose group is not known joins one
+    /// case, and a sensor that says another than before stays where it is; neither makes two of them one.
+    fn keep_group(&self, own: Option<u32>, shared: &Shared, near: &mut Vec<Kin>) {
+        let may_be_of = |slot| self.same.may_be_of(slot, &self.case(slot).cluster, shared);
+        near.retain(|kin| may_be_of(kin.slot));
+        let alone = match own {
+            Some(own) => !may_be_of(own) || !shared.is_grouped(),
+            None => !shared.is_grouped(),
+        };
+        if alone {
+            let joined = own.or_else(|| self.nearest(near));
+            near.retain(|kin| Some(kin.slot) == joined);
+        }
     }
 
     /// Whether a source's place tells something that its case does not know yet.
@@ -576,7 +627,11 @@ impl Correlator {
         turn: &Turn<'_>,
     ) -> Vec<Kin> {
         let place = place.filter(|_| self.rule.within_m > 0);
-        let near = place.map_or_else(Vec::new, |place| self.index.near(place));
+        let near = place.map_or_else(Vec::new, |place| {
+            let mut near = self.index.near(place);
+            near.retain(|near| self.is_near_what_weighs(near.slot, place));
+            near
+        });
         let near = near.into_iter().map(|near| Kin {
             slot: near.slot,
             how: How::Metres(near.distance_m),
@@ -646,9 +701,16 @@ impl Correlator {
     fn may_be_joined(&self, slot: u32, now: Timestamp) -> bool {
         self.cases.brief(slot).is_some_and(|case| {
             case.condition == Condition::Cleared
-                || case.has_lasting
+                || case.is_heard_to_be_abnormal
                 || now - case.last_evidence_at <= self.rule.within
         })
+    }
+
+    /// Whether an incident that has members that weigh nothing at this time is near by others as well.
+    fn is_near_what_weighs(&self, slot: u32, place: Position) -> bool {
+        let brief = self.cases.brief(slot);
+        let has_context = brief.is_some_and(|case| case.has_context && case.opened_at.is_some());
+        !has_context || self.case(slot).cluster.is_near(place, self.rule.within_m)
     }
 
     /// Of the cases near a place the one to join: an open incident before one that would reopen,
@@ -756,7 +818,7 @@ impl Correlator {
         let told = source.report.is_none() && self.has_told(&source.sensor, seq, turn);
         let case = self.cases.get_mut(slot).expect("a slot in use");
         let counts = !told && !case.cluster.has_taken(&source, reading, seq);
-        if !statement.doubted {
+        if !statement.doubted && statement.weight > 0 {
             case.incident.rise(statement.severity, statement.certainty);
         }
         if counts {

@@ -153,6 +153,16 @@ pub struct Sighting {
     pub shared: Shared,
 }
 
+impl Sighting {
+    /// The same for a rule that tells no groups apart.
+    pub(crate) fn ungrouped(&self) -> Self {
+        Self {
+            shared: self.shared.ungrouped(),
+            ..self.clone()
+        }
+    }
+}
+
 /// What is known of a sensor that is, or was, silent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hearing {

@@ -18,6 +18,7 @@ use crate::limits::BUNDLES_WAITING_MAX;
 use crate::network::Networks;
 use crate::place::Position;
 use crate::record::BundleHash;
+use crate::shared;
 use crate::time::Millis;
 
 /// What evidence that a person gives names in place of a rule. No rule may have this name.
@@ -489,14 +490,18 @@ fn in_common(bundle: &Bundle) -> Vec<Vec<String>> {
         bundle
             .correlations
             .iter()
-            .filter(|rule| !rule.same.is_empty())
+            .filter(|rule| !rule.same.is_empty() || !rule.group_by.is_empty())
     };
     if asking().next().is_none() {
         return Vec::new();
     }
     let asked_of = |name: &RuleId| -> Vec<String> {
         let taking = asking().filter(|rule| rule.detections.contains(name));
-        taking.flat_map(|rule| rule.same.iter().cloned()).collect()
+        let names = |rule: &CorrelationRule| {
+            let groups = rule.group_by.iter().map(|name| shared::group(name));
+            rule.same.iter().cloned().chain(groups).collect::<Vec<_>>()
+        };
+        taking.flat_map(names).collect()
     };
     let each = bundle.detections.iter().map(|rule| {
         let about = bundle

@@ -21,6 +21,9 @@ pub const GATEWAY: &str = "gateway";
 /// The name under which it is kept who reports: no attribute has it.
 const WHO: &str = "";
 
+/// What the names begin with under which it is kept of which group something is.
+const GROUP: char = ' ';
+
 /// Names and values, in the order of the names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Shared(Option<Arc<[Named]>>);
@@ -42,10 +45,17 @@ impl Shared {
             sensor.and_then(|sensor| sensor.gateway.clone())
         };
         let value = |name: &String| {
-            let said = reading.attributes.get(name);
-            let value = match said {
-                Some(said) => said.parse().ok(),
-                None => registered(name),
+            let value = match name.strip_prefix(GROUP) {
+                Some(name) => {
+                    let registered = registered(name);
+                    let said = reading.attributes.get(name);
+                    let said = said.or(registered.as_ref().map(NodeId::as_str));
+                    said.map(|said| hashed(name, said))
+                }
+                None => match reading.attributes.get(name) {
+                    Some(said) => said.parse().ok(),
+                    None => registered(name),
+                },
             };
             Some((Box::from(name.as_str()), value?))
         };
@@ -58,6 +68,20 @@ impl Shared {
     /// Whether it has nothing in common with anything.
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// Whether it is of a group, so that not all that is near may be one with it.
+    pub(crate) fn is_grouped(&self) -> bool {
+        let mut all = self.0.iter().flat_map(|all| all.iter());
+        all.any(|(name, _)| name.starts_with(GROUP))
+    }
+
+    /// The same without its groups.
+    pub(crate) fn ungrouped(&self) -> Self {
+        let all = self.0.iter().flat_map(|all| all.iter());
+        let left = all.filter(|(name, _)| !name.starts_with(GROUP));
+        let left: Vec<_> = left.cloned().collect();
+        Self((!left.is_empty()).then(|| left.into()))
     }
 
     /// Who reports, in other words: equal for reports of one and the same.
@@ -109,9 +133,19 @@ fn who(rule: &DetectionRule, reading: &Reading<'_>) -> Option<NodeId> {
         _ => reading.attributes.get(attribute),
     };
     let said = said.filter(|said| !said.is_empty())?;
+    Some(hashed(attribute, said))
+}
+
+/// A name for any text.
+fn hashed(attribute: &str, said: &str) -> NodeId {
     let hash = hash_text(&format!("{attribute} {said}"));
     let name = format!("{hash:016x}").parse();
-    Some(name.expect("hexadecimal digits are a name"))
+    name.expect("hexadecimal digits are a name")
+}
+
+/// The name under which it is kept what an attribute says by which a rule tells groups apart.
+pub(crate) fn group(attribute: &str) -> String {
+    format!("{GROUP}{attribute}")
 }
 
 #[cfg(test)]

@@ -55,6 +55,7 @@ fn bundle(hash: BundleHash, correlates: bool) -> Arc<Bundle> {
         weights: vec![1],
         within_m: 100,
         same: Vec::new(),
+        group_by: Vec::new(),
         along: Along::default(),
         front: None,
         stale_after: None,

@@ -156,6 +156,7 @@ impl Builder {
             within_m: 1_000,
             along: Along::default(),
             same: Vec::new(),
+            group_by: Vec::new(),
             front: None,
             stale_after: None,
             within: Millis::minutes(60),

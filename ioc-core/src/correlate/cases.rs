@@ -20,8 +20,10 @@ pub(super) struct Brief {
     pub opened_at: Option<Timestamp>,
     pub last_evidence_at: Timestamp,
     pub condition: Condition,
-    /// Whether a sensor in it is abnormal, or was when it fell silent.
-    pub has_lasting: bool,
+    /// Whether a sensor in it is heard to be abnormal: one that fell silent says nothing any more.
+    pub is_heard_to_be_abnormal: bool,
+    /// Whether some of it weighs nothing.
+    pub has_context: bool,
     /// Whether nothing is known to have caused it, and no person says that nothing has.
     pub is_free: bool,
     /// Whether a person has split it from others.
@@ -59,7 +61,8 @@ impl Brief {
             opened_at: incident.opened_at,
             last_evidence_at: cluster.last_evidence_at,
             condition: incident.condition,
-            has_lasting: cluster.has_lasting(),
+            is_heard_to_be_abnormal: cluster.is_heard_to_be_abnormal(),
+            has_context: cluster.has_context(),
             is_free: incident.is_free(),
             is_split: !incident.apart.is_empty(),
         }

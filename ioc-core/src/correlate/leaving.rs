@@ -358,6 +358,7 @@ fn remembered(
         within_m: 0,
         along: Along::default(),
         same: Vec::new(),
+        group_by: Vec::new(),
         front: None,
         stale_after: None,
         within: Millis::ZERO,

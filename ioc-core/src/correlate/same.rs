@@ -11,7 +11,8 @@ use super::along::{How, Kin};
 use crate::bundle::CorrelationRule;
 use crate::hash::Map;
 use crate::id::NodeId;
-use crate::shared::Shared;
+use crate::incident::{Cluster, Member};
+use crate::shared::{Shared, group};
 
 /// The cases that have a member of each value, by their slots, and how many such members.
 type Cases = Map<NodeId, BTreeMap<u32, u32>>;
@@ -22,15 +23,41 @@ pub(crate) struct SameIndex {
     /// Each name that the rule asks for, with the cases that have a member of each value, and how
     /// many such members.
     by_name: Vec<(String, Cases)>,
+    /// The same of each name by which it tells groups apart.
+    by_group: Vec<(String, Cases)>,
 }
 
 impl SameIndex {
     /// An empty index for a rule.
     pub fn new(rule: &CorrelationRule) -> Self {
         let names = rule.same.iter();
+        let groups = rule.group_by.iter();
         Self {
             by_name: names.map(|name| (name.clone(), Map::default())).collect(),
+            by_group: groups.map(|name| (group(name), Map::default())).collect(),
         }
+    }
+
+    /// Whether something of this group may be one with a case: it has a member of that group, or
+    /// none of any. Those are counted who have none.
+    pub fn may_be_of(&self, slot: u32, cluster: &Cluster, shared: &Shared) -> bool {
+        self.by_group.iter().all(|(name, values)| {
+            let Some(value) = shared.get(name) else {
+                return true;
+            };
+            let has = values
+                .get(value)
+                .is_some_and(|cases| cases.contains_key(&slot));
+            let is_ungrouped = |member: &Member| member.shared.get(name).is_none();
+            has || cluster.members().all(|(_, member)| is_ungrouped(member))
+        })
+    }
+
+    /// The cases that have a member of the same group.
+    pub fn of_group(&self, shared: &Shared) -> impl Iterator<Item = u32> {
+        let first = self.by_group.first();
+        let cases = first.and_then(|(name, values)| values.get(shared.get(name)?));
+        cases.into_iter().flat_map(|cases| cases.keys().copied())
     }
 
     /// Whether something may belong somewhere by what it has in common.
@@ -47,7 +74,7 @@ impl SameIndex {
 
     /// Puts a member of a case in.
     pub fn insert(&mut self, slot: u32, shared: &Shared) {
-        for (name, cases) in &mut self.by_name {
+        for (name, cases) in self.by_name.iter_mut().chain(&mut self.by_group) {
             if let Some(value) = shared.get(name) {
                 let cases = cases.entry(value.clone()).or_default();
                 *cases.entry(slot).or_default() += 1;
@@ -57,7 +84,7 @@ impl SameIndex {
 
     /// Takes a member of a case out.
     pub fn remove(&mut self, slot: u32, shared: &Shared) {
-        for (name, values) in &mut self.by_name {
+        for (name, values) in self.by_name.iter_mut().chain(&mut self.by_group) {
             let Some(value) = shared.get(name) else {
                 continue;
             };
@@ -96,14 +123,15 @@ impl SameIndex {
 
     /// How many values of members it holds. The order of the values does not matter to a sum.
     pub fn values(&self) -> usize {
-        let values = self.by_name.iter().flat_map(|(_, values)| values.values());
+        let all = self.by_name.iter().chain(&self.by_group);
+        let values = all.flat_map(|(_, values)| values.values());
         let counts = values.flat_map(|cases| cases.values());
         counts.map(|count| *count as usize).sum()
     }
 
     /// How many values of what a member has in common it holds.
     pub fn count(&self, shared: &Shared) -> usize {
-        let names = self.by_name.iter();
+        let names = self.by_name.iter().chain(&self.by_group);
         names.filter(|(name, _)| shared.get(name).is_some()).count()
     }
 }

@@ -257,6 +257,23 @@ impl Cluster {
         abnormal + silent + lost > 0
     }
 
+    /// Whether this place is so near one of its members that things may belong together. By what
+    /// weighs nothing at this time they do not, for there is haze all over the city.
+    pub fn is_near(&self, place: Position, within_m: u32) -> bool {
+        let is_near = |member: &Member| {
+            let own = member.position;
+            own.is_some_and(|own| own.distance_m(place) <= within_m)
+        };
+        let weighs = |member: &Member| member.standing() != Standing::Context;
+        let mut members = self.members.values();
+        members.any(|member| weighs(member) && is_near(member))
+    }
+
+    /// Whether some of it weighs nothing at this time.
+    pub fn has_context(&self) -> bool {
+        self.standing[Standing::Context as usize] > 0
+    }
+
     /// Whether a sensor is heard to be abnormal at this time.
     pub fn is_heard_to_be_abnormal(&self) -> bool {
         self.standing[Standing::Abnormal as usize] > 0
@@ -578,15 +595,26 @@ impl Cluster {
         weighing.map(|member| member.heard().0).min()
     }
 
-    /// Whether a sensor's name leads here: by any member but a report with a place of its own.
+    /// Whether a sensor's name leads here: by any member but a report with a place or a group of its own.
     pub fn is_led_to_by(&self, sensor: &SensorId) -> bool {
+        let mut own = self.said_by(sensor);
+        own.any(|(source, member)| member.is_led_to(source))
+    }
+
+    /// Whether one of its members is a report of this sensor that has no place.
+    pub fn has_placeless(&self, sensor: &SensorId) -> bool {
+        let mut own = self.said_by(sensor);
+        own.any(|(source, member)| source.report.is_some() && member.position.is_none())
+    }
+
+    /// The members that have one name: the sensor itself, and its reports.
+    fn said_by(&self, sensor: &SensorId) -> impl Iterator<Item = (&Source, &Member)> {
         let least = Source {
             sensor: sensor.clone(),
             report: None,
         };
         let from = self.members.range(least..);
-        let mut own = from.take_while(|(source, _)| source.sensor == *sensor);
-        own.any(|(source, member)| member.is_led_to(source))
+        from.take_while(move |(source, _)| source.sensor == *sensor)
     }
 
     /// Takes a member out.

@@ -150,9 +150,9 @@ impl Member {
         }
     }
 
-    /// Whether its sensor's name leads to it: all but reports with a place of their own.
+    /// Whether its sensor's name leads to it: all but reports with a place or a group of their own.
     pub fn is_led_to(&self, source: &Source) -> bool {
-        source.report.is_none() || self.position.is_none()
+        source.report.is_none() || (self.position.is_none() && !self.shared.is_grouped())
     }
 
     /// From here on it is what most members of its cluster are, or of another incident.
@@ -316,7 +316,7 @@ impl Member {
             return false;
         };
         raised.severity = raised.severity.max(severity);
-        !doubted
+        !doubted && raised.weight > 0
     }
 
     /// What a rule found is no graver than this by now, as a sensor says that is trusted or not. What
@@ -505,10 +505,15 @@ impl Raised {
     }
 
     /// What it says of how grave it is, unless its sensor was distrusted when it said so.
+    /// What it makes of its incident: what is doubted, or weighs nothing, makes it no graver.
     pub(super) fn verdict(&self) -> (Severity, Certainty) {
         match self.trust {
-            Trust::Full | Trust::Lost | Trust::LostCleared => (self.severity, self.certainty),
-            Trust::Doubted => (Severity::Unknown, Certainty::Unknown),
+            Trust::Full | Trust::Lost | Trust::LostCleared if self.weight > 0 => {
+                (self.severity, self.certainty)
+            }
+            Trust::Full | Trust::Lost | Trust::LostCleared | Trust::Doubted => {
+                (Severity::Unknown, Certainty::Unknown)
+            }
         }
     }
 

@@ -511,3 +511,94 @@ fn the_weeks_before_the_first_of_recorded_readings_have_no_maintenance_windows()
     let started = words.filter(|word| *word == "suppression_started");
     assert_eq!(started.count(), 1);
 }
+
+/// Fire detectors, and an air station between them that shows where the smoke goes.
+fn haze(timeline: &str, expected: &Expect) {
+    let bundle = BundleBuilder::new()
+        .sensor("smoke-1", "smoke", metres(0, 0))
+        .sensor("smoke-2", "smoke", metres(1_100, 0))
+        .sensor("air", "air", metres(550, 0))
+        .threshold("smoke", "smoke", &[(Moderate, 4.0), (Severe, 8.0)], |_| ())
+        .threshold("plume", "air", &[(Severe, 80.0)], |_| ())
+        .correlation("fires", "fire", &["smoke", "plume"], |rule| {
+            rule.weights = vec![1, 0];
+            rule.within_m = 600;
+            rule.clear_after = Millis::minutes(10);
+        });
+    check_with(&bundle.build(), timeline, expected);
+}
+
+#[test]
+fn haze_between_two_fires_makes_them_neither_one_nor_graver() {
+    haze(
+        "10:00 smoke-1 4.5
+         10:01 air 90
+         10:10 ack fire#1 by=ana
+         10:30 smoke-2 9
+         10:31 air 95
+         10:32 smoke-1 9",
+        &expect![[r#"
+            10:00 opened fire#1 moderate: smoke-1 4.5
+            10:01 updated fire#1 moderate 2 sensors: air 90 549 m
+            10:10 acknowledged fire#1 moderate 2 sensors by ana
+            10:30 opened fire#2 severe: smoke-2 9
+            10:31 updated fire#1 moderate 2 sensors: air 95
+            10:32 updated fire#1 severe 2 sensors: smoke-1 9
+        "#]],
+    );
+}
+
+#[test]
+fn haze_that_was_there_before_two_fires_is_evidence_of_the_first() {
+    haze(
+        "09:00 air 90
+         10:00 smoke-1 4.5
+         10:01 smoke-2 4.5
+         10:02 air 95",
+        &expect![[r#"
+            10:00 opened fire#1 moderate 2 sensors: air 90, smoke-1 4.5 549 m
+            10:01 opened fire#2 moderate: smoke-2 4.5
+            10:02 updated fire#1 moderate 2 sensors: air 95
+        "#]],
+    );
+}
+
+#[test]
+fn who_has_died_takes_in_what_is_near_for_its_time_and_no_longer() {
+    check(
+        "10:00 river-1 3.1
+         10:05 ack flood#1 by=ana
+         11:04 river-2 3.1
+         11:05-14:00/1 river-2 2
+         15:00 river-2 3.1
+         15:00 tick",
+        expect![[r#"
+            10:00 opened flood#1 moderate: river-1 3.1
+            10:03 sensor_silent river-1 last heard 10:00
+            10:03 unknown flood#1 moderate
+            10:05 acknowledged flood#1 moderate by ana
+            11:04 opened flood#2 moderate: river-2 3.1
+            11:14 escalated flood#2 moderate to shift_supervisor
+            11:15 cleared flood#2 moderate
+            14:03 sensor_silent river-2 last heard 14:00
+            15:00 sensor_returned river-2 last heard 14:00
+            15:00 opened flood#3 moderate: river-2 3.1
+        "#]],
+    );
+}
+
+#[test]
+fn those_who_die_on_different_days_agree_in_nothing() {
+    let bundle = city().without_correlation("floods");
+    let bundle = bundle.correlation("floods", "flood", &["river-high", "call"], |rule| {
+        rule.sources_min = 2;
+    });
+    check_with(
+        &bundle.build(),
+        "10:00 river-1 3.1
+         12:00 river-2 3.1",
+        &expect![[r#"
+            10:03 sensor_silent river-1 last heard 10:00
+        "#]],
+    );
+}

@@ -1,11 +1,11 @@
 //! What belongs together by its cause, the gateway, the credential or the command behind it, and
-//! not by its place.
+//! not by its place; and what belongs apart although it is near, because it is about something else.
 
 use std::sync::Arc;
 
 use expect_test::{Expect, expect};
 use ioc_core::bundle::Bundle;
-use ioc_core::decision::Severity::Severe;
+use ioc_core::decision::Severity::{Moderate, Severe};
 use ioc_core::time::Millis;
 
 use crate::support::{BundleBuilder, metres};
@@ -126,6 +126,103 @@ fn another_city_registers_another_gateway_for_what_comes_from_then_on() {
             03:00:03 opened tampering#1 severe 3 sensors: sg-5 4, sg-6 4 by gw-1, sg-1 4 by gw-1
             03:00:04 rules_changed
             03:00:06 updated tampering#1 severe 4 sensors: sg-1 4 by gw-1
+        "#]],
+    );
+}
+
+/// Warnings of other agencies; rain, which says nothing of what it is about, goes with any of them.
+fn warnings() -> Arc<Bundle> {
+    BundleBuilder::new()
+        .sensor("rain", "rain", metres(1_000, 0))
+        .threshold("rain-heavy", "rain", &[(Moderate, 5.0)], |_| ())
+        .report("warned", "warning", Severe, Millis::minutes(60))
+        .replacing(&["warned"])
+        .correlation("warning", "warning", &["rain-heavy", "warned"], |rule| {
+            rule.within_m = 30_000;
+            rule.group_by = vec!["event".to_owned()];
+        })
+        .build()
+}
+
+#[test]
+fn a_tsunami_is_no_heat_although_both_are_warned_of_in_one_place() {
+    check_with(
+        &warnings(),
+        "06:00 met 3 kind=warning event=heat at=0,0
+         06:05 ack warning#1 by=ana
+         06:10 met 3 kind=warning event=tsunami at=100,0
+         06:20 sea 3 kind=warning event=tsunami at=200,0
+         06:30 met 3 kind=warning event=heat at=300,0
+         06:40 met 3 kind=warning at=300,0",
+        &expect![[r#"
+            06:00 opened warning#1 severe: met 3
+            06:05 acknowledged warning#1 severe by ana
+            06:10 opened warning#2 severe: met 3
+            06:20 updated warning#2 severe 2 sensors: sea 3 100 m
+            06:30 updated warning#1 severe 2 sensors: met 3 299 m
+            06:40 updated warning#1 severe 3 sensors: met 3
+        "#]],
+    );
+}
+
+#[test]
+fn without_a_place_it_is_what_its_sender_says_of_the_same() {
+    check_with(
+        &warnings(),
+        "06:00 met 3 kind=warning event=heat
+         06:10 met 3 kind=warning event=tsunami
+         06:20 sea 3 kind=warning event=tsunami
+         06:30 met 3 kind=warning event=heat
+         06:40 met 3 kind=warning event=tsunami",
+        &expect![[r#"
+            06:00 opened warning#1 severe: met 3
+            06:10 opened warning#2 severe: met 3
+            06:20 opened warning#3 severe: sea 3
+            06:30 updated warning#1 severe 2 sensors: met 3
+            06:40 updated warning#2 severe 2 sensors: met 3
+        "#]],
+    );
+}
+
+#[test]
+fn an_update_may_be_about_another_and_who_says_nothing_makes_no_two_one() {
+    check_with(
+        &warnings(),
+        "06:00 met 3 kind=warning event=rain id=a/0 at=0,0
+         06:05 rain 9
+         06:10 sea 3 kind=warning event=surge at=2000,0
+         06:20 rain 9
+         06:30 met 3 kind=warning event=flood id=b/0 replaces=a at=500,0
+         06:40 sea 3 kind=warning event=flood at=600,0",
+        &expect![[r#"
+            06:00 opened warning#1 severe: met 3
+            06:05 updated warning#1 severe 2 sensors: rain 9 999 m
+            06:10 opened warning#2 severe: sea 3
+            06:20 updated warning#1 severe 2 sensors: rain 9
+            06:30 updated warning#1 severe 3 sensors: met 3
+            06:40 updated warning#1 severe 4 sensors: sea 3 100 m
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_person_makes_one_is_one_and_takes_more_of_both() {
+    check_with(
+        &warnings(),
+        "06:00 met 3 kind=warning event=heat at=0,0
+         06:10 met 3 kind=warning event=drought at=100,0
+         06:15 do merge warning#2 by=ana other=warning#1
+         06:20 met 3 kind=warning event=drought at=200,0
+         06:30 met 3 kind=warning event=heat at=300,0
+         06:40 met 3 kind=warning event=wind at=300,0",
+        &expect![[r#"
+            06:00 opened warning#1 severe: met 3
+            06:10 opened warning#2 severe: met 3
+            06:15 merged warning#2 into warning#1 by ana
+            06:15 updated warning#1 severe 2 sensors by ana
+            06:20 updated warning#1 severe 3 sensors: met 3 100 m
+            06:30 updated warning#1 severe 4 sensors: met 3 100 m
+            06:40 opened warning#3 severe: met 3
         "#]],
     );
 }

@@ -608,15 +608,15 @@ fn evidence_counts_by_its_weight_and_what_weighs_nothing_joins_without_deciding(
          10:32 street-1 1 kind=street
          11:50 tick",
         &expect![[r#"
-            10:02 opened flood#1 severe 4 sensors: sky-1 40, sky-2 40 10 m, street-1 20 300 m, street-2 20 290 m
-            10:10 updated flood#1 severe 4 sensors: sky-1 40
-            10:14 cleared flood#1 severe 4 sensors
-            10:20 updated flood#1 severe cleared 4 sensors: sky-1 40
-            10:30 updated flood#1 severe cleared 4 sensors: sky-1 40
-            10:31 reopened flood#1 severe episode 2 4 sensors: street-1 20
-            10:40 updated flood#1 severe episode 2 4 sensors: sky-1 40
-            10:42 cleared flood#1 severe episode 2 4 sensors
-            10:50 updated flood#1 severe episode 2 cleared 4 sensors: sky-1 40
+            10:02 opened flood#1 minor 4 sensors: sky-1 40, sky-2 40 10 m, street-1 20 300 m, street-2 20 290 m
+            10:10 updated flood#1 minor 4 sensors: sky-1 40
+            10:14 cleared flood#1 minor 4 sensors
+            10:20 updated flood#1 minor cleared 4 sensors: sky-1 40
+            10:30 updated flood#1 minor cleared 4 sensors: sky-1 40
+            10:31 reopened flood#1 minor episode 2 4 sensors: street-1 20
+            10:40 updated flood#1 minor episode 2 4 sensors: sky-1 40
+            10:42 cleared flood#1 minor episode 2 4 sensors
+            10:50 updated flood#1 minor episode 2 cleared 4 sensors: sky-1 40
         "#]],
     );
 }

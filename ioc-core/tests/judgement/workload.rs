@@ -367,6 +367,17 @@ fn gathering(builder: BundleBuilder, otherwise: bool) -> BundleBuilder {
                 rule.clear_after = Millis::minutes(2);
             },
         )
+        .correlation(
+            "by-subject",
+            "subject",
+            &["call", "level-gathered", "level-low"],
+            |rule| {
+                rule.group_by = vec!["about".to_owned()];
+                rule.within_m = if otherwise { 500 } else { 900 };
+                rule.clear_after = Millis::minutes(2);
+                rule.reopen_within = Millis::minutes(3);
+            },
+        )
 }
 
 /// Whoever reports again is one source, whose clock is not asked; sensors may say for long what is

@@ -65,6 +65,7 @@ fn bundle() -> Arc<Bundle> {
         detections: detections.iter().map(|rule| rule.name.clone()).collect(),
         within_m: 0,
         same: Vec::new(),
+        group_by: Vec::new(),
         along: Along::default(),
         front: None,
         stale_after: None,

@@ -75,7 +75,11 @@ pub fn read(
         .and_then(|field| from(&field, known, mistakes));
     let sources_min = sources(&mut section, mistakes);
     let same = match section.optional("same") {
-        Some(field) => same(&field, mistakes),
+        Some(field) => attributes(&field, "[gateway, credential, command]", mistakes),
+        None => Some(Vec::new()),
+    };
+    let group_by = match section.optional("group_by") {
+        Some(field) => attributes(&field, "[event]", mistakes),
         None => Some(Vec::new()),
     };
     let within = match section.has("same") {
@@ -126,6 +130,7 @@ pub fn read(
         within_m: within_m? as u32,
         along: along?,
         same: same?,
+        group_by: group_by?,
         front,
         stale_after: stale_after?,
         within: within?,
@@ -241,12 +246,10 @@ fn sources(section: &mut Section<'_>, mistakes: &mut Mistakes) -> Option<u32> {
 }
 
 /// `gateway`, or several names in a list, sorted.
-fn same(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Vec<String>> {
+fn attributes(field: &Field<'_>, such_as: &str, mistakes: &mut Mistakes) -> Option<Vec<String>> {
     let items = field.items();
     if items.is_empty() || items.len() > SAME_MAX {
-        let what = format!(
-            "needs 1 to {SAME_MAX} names of attributes, such as `[gateway, credential, command]`"
-        );
+        let what = format!("needs 1 to {SAME_MAX} names of attributes, such as `{such_as}`");
         field.wrong(mistakes, what);
         return None;
     }
@@ -360,6 +363,9 @@ fn meaning(rule: &CorrelationRule) -> String {
     }
     if !rule.same.is_empty() {
         meaning.push_str(&format!(", same {:?}", rule.same));
+    }
+    if !rule.group_by.is_empty() {
+        meaning.push_str(&format!(", group by {:?}", rule.group_by));
     }
     if let Some(front) = &rule.front {
         let Front {

@@ -179,6 +179,7 @@ fn rules_mean_what_they_say() {
                         nested_after: None,
                     },
                     same: [],
+                    group_by: [],
                     front: None,
                     stale_after: None,
                     within: Millis(

@@ -202,6 +202,7 @@ fn correlation(name: &str, detection: &str, hash: u8, sources_min: u32) -> Corre
         weights: vec![1],
         within_m: 1_200,
         same: Vec::new(),
+        group_by: Vec::new(),
         along: Along::default(),
         front: None,
         stale_after: None,
