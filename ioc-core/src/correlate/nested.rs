@@ -279,7 +279,9 @@ impl Correlator {
         let zone = turn.rules.zone_at(place);
         let mut incident = Incident::begin(id, self.rule.incident.clone(), zone, turn.at);
         incident.parent = Some(parent);
-        let cluster = Cluster::of(id);
+        let mut cluster = Cluster::of(id);
+        // That it has not followed is said of it now, although it may be silent for long.
+        cluster.last_evidence_at = turn.at;
         Some(self.put_case(Case { incident, cluster }))
     }
 

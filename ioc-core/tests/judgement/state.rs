@@ -236,7 +236,7 @@ fn digests() -> [(u16, Expect); 8] {
         ),
         (
             8,
-            expect!["05928f8066b3e87d03a6809a76473ba5df2df7a506e151d45c6bac7f5af840a5"],
+            expect!["f88928ee39b6a0608c0ecab3048d59f760a2d33efa5952cbf7ed6a04629bcb79"],
         ),
     ]
 }
