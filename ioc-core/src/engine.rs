@@ -41,7 +41,7 @@ use crate::reading::Reading;
 use crate::record::{Action, Ask, BundleHash, Command, Effect, EffectNews, Input, Record, Seq};
 use crate::record::{Open, Started};
 use crate::rules::{Provided, Rules};
-use crate::suppress::{Origin, Suppressions};
+use crate::suppress::{Origin, Passed, Suppressions};
 use crate::time::{Millis, Timestamp};
 use crate::timer::{Timer, Timers};
 
@@ -328,16 +328,16 @@ impl Engine {
         let rules = Arc::clone(&self.rules);
         let (due, found) = self.group.fire(to, &self.desk.away, &rules);
         if !found.is_empty() {
-            let found = self.pass(due, Some(due), (&found, Origin::Group), out);
-            self.correlate(due, Some(due), &found, out);
+            let passed = self.pass(due, Some(due), (&found, Origin::Group), out);
+            self.correlate(due, Some(due), &passed.found, out);
         }
     }
 
     fn finding_of_timer(&mut self, due: Timestamp, finding: &Finding, out: &mut Vec<Decision>) {
         let found = std::slice::from_ref(finding);
         let unheard = self.note_meters(found);
-        let found = self.pass(due, Some(due), (found, Origin::Sensors), out);
-        self.group_and_correlate(due, Some(due), &found, out);
+        let passed = self.pass(due, Some(due), (found, Origin::Sensors), out);
+        self.group_and_correlate(due, Some(due), &passed, out);
         self.judge_below(unheard, due, Some(due), out);
     }
 
@@ -345,8 +345,8 @@ impl Engine {
     fn findings(&mut self, at: Timestamp, found: &[Finding], out: &mut Vec<Decision>) {
         if !found.is_empty() {
             let unheard = self.note_meters(found);
-            let found = self.pass(at, None, (found, Origin::Sensors), out);
-            self.group_and_correlate(at, None, &found, out);
+            let passed = self.pass(at, None, (found, Origin::Sensors), out);
+            self.group_and_correlate(at, None, &passed, out);
             self.judge_below(unheard, at, None, out);
         }
     }
@@ -379,17 +379,17 @@ impl Engine {
         &mut self,
         at: Timestamp,
         due: Option<Timestamp>,
-        found: &[Finding],
+        passed: &Passed<'_>,
         out: &mut Vec<Decision>,
     ) {
         if !self.group.is_at_work() {
-            return self.correlate(at, due, found, out);
+            return self.correlate(at, due, &passed.found, out);
         }
         let rules = Arc::clone(&self.rules);
-        let (found, over_limit) = self.group.take(found, at, &rules);
+        let (found, over_limit) = self.group.take(passed, at, &rules);
         self.desk.counters.sequences_over_limit += over_limit;
-        let found = self.pass(at, due, (&found, Origin::Group), out);
-        self.correlate(at, due, &found, out);
+        let passed = self.pass(at, due, (&found, Origin::Group), out);
+        self.correlate(at, due, &passed.found, out);
     }
 
     fn correlate(
@@ -520,8 +520,8 @@ impl Engine {
         let mut ended = Vec::new();
         let old = Arc::clone(&self.rules);
         self.group.reload((&old, &new), at, &mut ended);
-        let ended = self.pass(at, None, (&ended, Origin::Group), out);
-        self.correlate(at, None, &ended, out);
+        let passed = self.pass(at, None, (&ended, Origin::Group), out);
+        self.correlate(at, None, &passed.found, out);
         self.make_room_to_leave(at, out);
         let old = std::mem::take(&mut self.correlators);
         let (mut told, mut leaving) = (BTreeMap::new(), Vec::new());

@@ -1,7 +1,8 @@
 //! The group stage: what several sensors say together, between their findings and what correlates.
 //!
-//! Arrives: findings of the sensor stages, in the one order, and its own timers. Leaves: the same
-//! findings, followed by those of the group rules that they bring about. Promise: part of the single
+//! Arrives: findings of the sensor stages, in the one order, those that are kept quiet beside those
+//! that count, and its own timers. Leaves: those that count, and those of the group rules that they
+//! bring about. What is kept quiet brings nothing about, but it has happened. Promise: part of the single
 //! writer, so it sees all sensors, and decides the same whatever the shards; a rule watches a
 //! bounded number of sensors; nothing waits for another reading to be told, for what does not come
 //! is told by a timer. Not here: what belongs together as an incident (`correlate.rs`). Next:
@@ -32,6 +33,7 @@ use crate::id::{RuleId, SensorId};
 use crate::invariant::{Audit, Invariant};
 use crate::limits::MEMBERS_PER_STEP;
 use crate::rules::Rules;
+use crate::suppress::Passed;
 use crate::time::Timestamp;
 use crate::timer::{Timer, Timers};
 
@@ -88,13 +90,17 @@ impl Group {
     /// there was no room.
     pub fn take(
         &mut self,
-        findings: &[Finding],
+        passed: &Passed<'_>,
         at: Timestamp,
         rules: &Rules,
     ) -> (Vec<Finding>, u64) {
         let mut over_limit = 0;
-        let mut all = Vec::with_capacity(findings.len());
-        for finding in findings {
+        let mut all = Vec::with_capacity(passed.found.len());
+        let mut quiet = passed.quiet.iter().peekable();
+        for (place, finding) in passed.found.iter().enumerate() {
+            while let Some((_, finding)) = quiet.next_if(|(before, _)| *before <= place) {
+                over_limit += self.overhear(Moment { finding, at, rules }, &mut all);
+            }
             if let Detection::Contributed(_) = finding.detection {
                 over_limit += self.contribute(Moment { finding, at, rules }, &mut all);
                 continue;
@@ -119,10 +125,29 @@ impl Group {
                     self.timers.replace(None, after, name, &finding.sensor);
                 }
             }
-            all[place..]
-                .sort_by(|one, other| (&one.rule, &one.sensor).cmp(&(&other.rule, &other.sensor)));
+            sort(&mut all[place..]);
+        }
+        for (_, finding) in quiet {
+            over_limit += self.overhear(Moment { finding, at, rules }, &mut all);
         }
         (all, over_limit)
+    }
+
+    /// Takes what is kept quiet, and adds what is over by it. Returns for how many there was no room.
+    fn overhear(&mut self, moment: Moment<'_>, found: &mut Vec<Finding>) -> u64 {
+        let mut over_limit = 0;
+        for sites in self.sites.values_mut() {
+            over_limit += sites.note(moment);
+        }
+        let place = found.len();
+        for (name, sequencer) in &mut self.sequences {
+            over_limit += sequencer.overhear(moment, found);
+            for (sensor, due) in sequencer.ended.drain(..) {
+                self.timers.cancel(due, name.clone(), sensor);
+            }
+        }
+        sort(&mut found[place..]);
+        over_limit
     }
 
     /// How what a rule finds of a sensor is a part of sequences, for whoever asks why.
@@ -449,6 +474,11 @@ impl Group {
         group.time();
         Ok(group)
     }
+}
+
+/// What follows from one finding, in the order of the rules.
+fn sort(found: &mut [Finding]) {
+    found.sort_by(|one, other| (&one.rule, &one.sensor).cmp(&(&other.rule, &other.sensor)));
 }
 
 /// What has become of timers by a rule about sites or leaps.

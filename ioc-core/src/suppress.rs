@@ -1,12 +1,14 @@
 //! What is kept quiet on purpose, between what is found and what correlates.
 //!
 //! Arrives: what people ask to be kept quiet, the windows of the configuration, findings in the one
-//! order, time. Leaves: the findings that count; one [`Verdict::Suppression`] for each transition;
+//! order, time. Leaves: the findings that count, and between them what is kept quiet, for who asks
+//! whether something has happened; one [`Verdict::Suppression`] for each transition;
 //! and when something ends, what is still abnormal, as if it were raised then (INV-15).
 //!
 //! A detection that is kept quiet neither opens an incident nor makes one worse, and does not begin
-//! a sequence either. What an incident knew before stays as it was: its end passes, what makes it
-//! worse does not. A silence or a fault of a sensor that is kept quiet counts, and is not told.
+//! a sequence either; but it contradicts that something is missing. What an incident knew before stays
+//! as it was: its end passes, what makes it worse does not. A silence or a fault of a sensor that is
+//! kept quiet counts, and is not told.
 //! What is extreme passes (INV-16), unless its sensor is out of service: then whatever it says says
 //! nothing, and an incident that rests on it is unknown rather than over, for it is blind.
 //!
@@ -40,7 +42,7 @@ use crate::noted::{Notes, Noting};
 use crate::record::Seq;
 use crate::time::{Millis, Timestamp};
 
-pub(crate) use self::gate::Origin;
+pub(crate) use self::gate::{Origin, Passed};
 pub(crate) use self::preview::would_hide;
 
 /// Everything that is kept quiet.
@@ -84,8 +86,8 @@ pub(crate) enum Follow {
     OutOfService(SuppressionId, SensorId),
     /// Nobody does any more, and it is heard.
     InService(SensorId),
-    /// Findings that count from here on.
-    Release(Vec<Finding>),
+    /// Findings that count from here on, and what somebody works at no more that is kept quiet still.
+    Release(Vec<Finding>, Vec<Finding>),
 }
 
 impl Active {
@@ -280,11 +282,11 @@ impl Suppressions {
             return self.open_window(turn);
         }
         self.step_due = None;
-        let released = self.release(turn);
+        let (released, quiet) = self.release(turn);
         if let Some(notes) = &mut self.notes {
             released.iter().for_each(|found| notes.note(turn.at, found));
         }
-        vec![Follow::Release(released)]
+        vec![Follow::Release(released, quiet)]
     }
 
     fn fire_timer(
@@ -307,15 +309,18 @@ impl Suppressions {
         Vec::new()
     }
 
-    /// Looks again at a part of what was kept quiet by what is over: what still is by something
-    /// else stays so, the rest counts from here on.
-    fn release(&mut self, turn: &mut Turn<'_>) -> Vec<Finding> {
-        let mut released = Vec::new();
+    /// Looks again at a part of what was kept quiet by what is over. Returns what counts from here on;
+    /// and what still is kept quiet by something else, if nobody works at its sensor.
+    fn release(&mut self, turn: &mut Turn<'_>) -> (Vec<Finding>, Vec<Finding>) {
+        let (mut released, mut quiet) = (Vec::new(), Vec::new());
         for subject in self.held.first_of(&self.over) {
             let entry = self.held.remove(&subject).expect("it is held");
             match self.keeper_of(&subject, &entry, turn) {
                 Some(keeper) => {
                     self.count(keeper, &subject.sensor, turn);
+                    if self.active[&keeper].state.how != How::OutOfService {
+                        entry.clone().release(&subject, turn.at, &mut quiet);
+                    }
                     self.held.insert(subject, entry.kept_by(keeper));
                 }
                 None => entry.release(&subject, turn.at, &mut released),
@@ -326,7 +331,7 @@ impl Suppressions {
         if !self.over.is_empty() {
             self.step_due = Some(turn.at + SUPPRESSED_STEP);
         }
-        released
+        (released, quiet)
     }
 
     /// Counts one more that this keeps quiet. People are told soon.

@@ -4,7 +4,6 @@
 //! of it has a person, a reason and an end within the bounds of the configuration; what is extreme
 //! is not shelved (INV-16). Next: `suppress.rs`.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::people::Moment;
@@ -17,7 +16,7 @@ use crate::detection::Finding;
 use crate::id::{IncidentId, RuleId, SuppressionId};
 use crate::record::{Quieted, Resuppress, Suppress};
 use crate::rules::Rules;
-use crate::suppress::{Follow, Origin, Suppressions};
+use crate::suppress::{Follow, Origin, Passed, Suppressions};
 use crate::time::{Millis, Timestamp};
 
 impl Engine {
@@ -234,8 +233,12 @@ impl Engine {
                         family::settle(correlators, &name, &mut turn);
                     }
                 }
-                Follow::Release(found) => {
+                Follow::Release(found, quiet) => {
                     let [of_sensors, of_group] = Suppressions::by_origin(found, &self.rules);
+                    let of_sensors = Passed {
+                        found: of_sensors.into(),
+                        quiet: quiet.iter().map(|finding| (0, finding)).collect(),
+                    };
                     self.group_and_correlate(at, cause.due, &of_sensors, out);
                     self.correlate(at, cause.due, &of_group, out);
                 }
@@ -280,14 +283,14 @@ impl Engine {
         suppressions.end_of_incidents(unshelved, &mut turn);
     }
 
-    /// What passes of these findings.
+    /// What passes of these findings, and what does not.
     pub(super) fn pass<'f>(
         &mut self,
         at: Timestamp,
         due: Option<Timestamp>,
         (found, from): (&'f [Finding], Origin),
         out: &mut Vec<Decision>,
-    ) -> Cow<'f, [Finding]> {
+    ) -> Passed<'f> {
         let rules = Arc::clone(&self.rules);
         let mut turn = Turn {
             at,

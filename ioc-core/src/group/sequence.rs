@@ -4,7 +4,8 @@
 //! about the sensor of the second detection if it follows in time, or, where its absence is
 //! abnormal, about that of the first, in the moment in which its time is over. What is doubted
 //! (`detect/examine.rs`) begins nothing and ends nothing. A third detection near by, in the
-//! meantime or still there, keeps the rule quiet.
+//! meantime or still there, keeps the rule quiet. What is kept quiet on purpose (`suppress.rs`) begins
+//! nothing and follows nothing either, but it has happened: what it contradicts is not found.
 //!
 //! What follows is over when the second detection is. An absence is over when the first detection
 //! is, or when the second comes after all. Next: `correlate.rs`.
@@ -100,6 +101,21 @@ impl Sequencer {
             let began = self.begins(&self.first, moment);
             over_limit += self.note(Part::First, moment);
             self.begin(moment, began, found);
+        }
+        over_limit
+    }
+
+    /// Takes what is kept quiet on purpose: by that nothing is missing, and what keeps the rule quiet does.
+    /// Adds what is over by it. Returns for how many sensors there was no room.
+    pub fn overhear(&mut self, moment: Moment<'_>, found: &mut Vec<Finding>) -> u64 {
+        let rule = &moment.finding.rule;
+        let mut over_limit = 0;
+        if Some(rule) == self.rule.unless.as_ref() {
+            over_limit += self.note(Part::Unless, moment);
+        }
+        if self.rule.absent && *rule == self.rule.then {
+            over_limit += self.note(Part::Then, moment);
+            self.follow(moment, found);
         }
         over_limit
     }
@@ -256,9 +272,16 @@ impl Sequencer {
         let Some(seen) = self.then.0.get(&moment.finding.sensor) else {
             return;
         };
+        // A report that counts only by now came when it was said.
+        let came_at = match news(moment.finding) {
+            Some(News::Reported(sighting, _)) => sighting.at,
+            _ => moment.at,
+        };
         let own = (&moment.finding.sensor, seen);
-        let near = |other: &(&SensorId, &Seen)| self.is_near(own, *other, moment.rules);
-        let first = self.first.0.iter().filter(near);
+        let is_missed = |other: &(&SensorId, &Seen)| {
+            other.1.since <= came_at && self.is_near(own, *other, moment.rules)
+        };
+        let first = self.first.0.iter().filter(is_missed);
         let first: Vec<_> = first
             .map(|(sensor, seen)| (sensor.clone(), seen.zone.clone()))
             .collect();

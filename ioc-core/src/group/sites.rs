@@ -6,7 +6,8 @@
 //! was held back about single sensors, when the time to wait is over or the site speaks again: one in
 //! each millisecond, however many there are. Incidents hear of each silence at once: what is held
 //! back is what people are told. A loss of power is told from a failure of telecoms by what was
-//! found about the silent sensors, or about what feeds them, since they were last heard. Where a site is
+//! found about the silent sensors, or about what feeds them, since they were last heard; what is kept
+//! quiet on purpose was found too. Where a site is
 //! what one feeder feeds, it is known too which streets are silent as a whole, for whoever asks when the
 //! feeder is well again. Next: `correlate.rs`.
 

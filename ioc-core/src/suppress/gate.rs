@@ -1,5 +1,8 @@
 //! Which findings pass, one function for each sort of finding.
 //!
+//! What does not pass has happened all the same, and stands beside what does for whoever asks whether it
+//! has; but for what a sensor says that somebody works at, which says nothing about the city.
+//!
 //! What is not kept quiet any more, and not yet released, counts from the finding on that comes
 //! about it. So does what becomes extreme.
 
@@ -52,6 +55,16 @@ pub(super) fn is_of_group(rule: &RuleId, rules: &Rules) -> bool {
     })
 }
 
+/// What becomes of findings that meet what is kept quiet.
+#[derive(Debug)]
+pub(crate) struct Passed<'f> {
+    /// Those that count, in their order.
+    pub found: Cow<'f, [Finding]>,
+    /// Those that say that something is so, or no more, and that are kept quiet, each with how many
+    /// of the others come before it.
+    pub quiet: Vec<(usize, &'f Finding)>,
+}
+
 /// What a finding meets.
 struct Meeting<'f> {
     finding: &'f Finding,
@@ -63,20 +76,20 @@ struct Meeting<'f> {
 }
 
 impl Suppressions {
-    /// The findings that count, in their order.
+    /// Tells the findings that count from those that are kept quiet.
     pub fn pass<'f>(
         &mut self,
         found: &'f [Finding],
         from: Origin,
         turn: &mut Turn<'_>,
-    ) -> Cow<'f, [Finding]> {
+    ) -> Passed<'f> {
         let passed = self.passing(found, from, turn);
         if let Some(notes) = &mut self.notes {
             let is_new = |finding: &&Finding| match from {
                 Origin::Sensors => true,
                 Origin::Group => is_of_group(&finding.rule, turn.rules),
             };
-            let new = passed.iter().filter(is_new);
+            let new = passed.found.iter().filter(is_new);
             new.for_each(|finding| notes.note(turn.at, finding));
         }
         passed
@@ -87,20 +100,30 @@ impl Suppressions {
         found: &'f [Finding],
         from: Origin,
         turn: &mut Turn<'_>,
-    ) -> Cow<'f, [Finding]> {
+    ) -> Passed<'f> {
+        let mut quiet = Vec::new();
         if found.is_empty() || self.is_idle() {
-            return Cow::Borrowed(found);
+            let found = Cow::Borrowed(found);
+            return Passed { found, quiet };
         }
         let mut passed = Vec::with_capacity(found.len());
         for finding in found {
+            let before = passed.len();
             match from {
                 Origin::Group if !is_of_group(&finding.rule, turn.rules) => {
                     passed.push(finding.clone());
                 }
-                Origin::Sensors | Origin::Group => self.pass_one(finding, &mut passed, turn),
+                Origin::Sensors | Origin::Group => {
+                    let in_hands = self.pass_one(finding, &mut passed, turn);
+                    let is_heard = passed[before..].iter().any(is_word);
+                    if is_word(finding) && !is_heard && !in_hands {
+                        quiet.push((passed.len(), finding));
+                    }
+                }
             }
         }
-        Cow::Owned(passed)
+        let found = Cow::Owned(passed);
+        Passed { found, quiet }
     }
 
     /// Splits findings that were released into those of the sensor stages and those of the group.
@@ -110,7 +133,13 @@ impl Suppressions {
         [sensors, group]
     }
 
-    fn pass_one(&mut self, finding: &Finding, passed: &mut Vec<Finding>, turn: &mut Turn<'_>) {
+    /// Passes one on, or not. Returns whether somebody works at its sensor.
+    fn pass_one(
+        &mut self,
+        finding: &Finding,
+        passed: &mut Vec<Finding>,
+        turn: &mut Turn<'_>,
+    ) -> bool {
         let subject = Subject::of(finding);
         let held = self.held.get(&subject);
         let place = place_of(finding).or_else(|| held.and_then(Entry::place));
@@ -125,6 +154,7 @@ impl Suppressions {
             in_hands: keeper.is_some_and(|(_, active)| active.state.how == How::OutOfService),
             subject,
         };
+        let in_hands = meeting.in_hands;
         match &finding.detection {
             Detection::Raised {
                 severity,
@@ -170,6 +200,7 @@ impl Suppressions {
                 passed.push(finding.clone());
             }
         }
+        in_hands
     }
 
     /// What keeps this quiet: a sensor that is out of service first, for it hides more; then that
@@ -523,6 +554,17 @@ impl Suppressions {
                 }
             });
     }
+}
+
+/// Whether a finding says that something is so, or no more.
+const fn is_word(finding: &Finding) -> bool {
+    matches!(
+        finding.detection,
+        Detection::Raised { .. }
+            | Detection::Updated { .. }
+            | Detection::Cleared
+            | Detection::Reported { .. }
+    )
 }
 
 /// What a finding that is kept quiet says to whom it is known already: that it is no graver.

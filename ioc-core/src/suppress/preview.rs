@@ -92,7 +92,7 @@ impl<'r> Tried<'r> {
         };
         let found = std::slice::from_ref(finding);
         let passed = self.suppressions.pass(found, origin, &mut turn);
-        let stood = stood(finding, &passed);
+        let stood = stood(finding, &passed.found);
         let after = self.counted();
         self.count(noted, (after.0 - before.0, after.1 - before.1));
         let told = &mut self.told;

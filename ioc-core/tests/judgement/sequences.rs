@@ -9,7 +9,7 @@ use ioc_core::record::Input;
 use ioc_core::time::Millis;
 
 use crate::support::{BundleBuilder, History, MIDNIGHT, Manner, metres};
-use crate::timeline::{check_reloading, check_with};
+use crate::timeline::{check_reloading, check_with, run};
 
 /// A tunnel with rain and water gauges, a pump that is fed by a feeder far away, and callers.
 fn city() -> BundleBuilder {
@@ -342,4 +342,179 @@ fn p5_a_sequence_watches_a_bounded_number_of_sensors() {
     let opened = decisions.iter().map(|decision| decision.verdict.word());
     let opened = opened.filter(|word| *word == "incident_opened");
     assert_eq!(opened.count(), SEQUENCE_SENSORS_MAX);
+}
+
+#[test]
+fn inv_15_what_comes_quietly_is_not_missing() {
+    check(
+        wet_and_no_pump(),
+        "pump-missing",
+        "09:50 shelve kind=pump for=120
+         10:00-10:10/1 tunnel-1 8
+         10:02 pump-1 1
+         10:11 tunnel-1 0
+         10:12 pump-1 0",
+        &expect![[r#"
+            09:50 suppression_started quiet#1 pump shelved until 11:50 for works of ana by ana
+            10:02 suppression_updated quiet#1 pump shelved until 11:50, 1 kept: pump-1 1
+        "#]],
+    );
+}
+
+#[test]
+fn inv_15_what_is_there_quietly_is_not_missing_and_what_was_is() {
+    check(
+        wet_and_no_pump(),
+        "pump-missing",
+        "09:50 shelve sensor=pump-1 for=120
+         09:55 pump-1 1
+         10:00-10:08/1 tunnel-1 8
+         10:09 tunnel-1 0
+         10:10 pump-1 0
+         10:11-10:20/1 tunnel-1 8",
+        &expect![[r#"
+            09:50 suppression_started quiet#1 pump-1 shelved until 11:50 for works of ana by ana
+            09:55 suppression_updated quiet#1 pump-1 shelved until 11:50, 1 kept: pump-1 1
+            10:16 opened found#1 severe: tunnel-1 8
+        "#]],
+    );
+}
+
+#[test]
+fn inv_15_an_absence_is_over_when_the_other_comes_quietly_after_all() {
+    check(
+        wet_and_no_pump(),
+        "pump-missing",
+        "10:00-10:10/1 tunnel-1 8
+         10:06 shelve sensor=pump-1 for=120
+         10:07 pump-1 1",
+        &expect![[r#"
+            10:05 opened found#1 severe: tunnel-1 8
+            10:06 suppression_started quiet#1 pump-1 shelved until 12:06 for works of ana by ana
+            10:07 suppression_updated quiet#1 pump-1 shelved until 12:06, 1 kept: pump-1 1
+            10:09 cleared found#1 severe
+        "#]],
+    );
+}
+
+#[test]
+fn inv_15_a_third_that_is_quiet_keeps_it_quiet() {
+    check(
+        rain_then_wet(),
+        "drain-blocked",
+        "09:50 shelve kind=works for=120
+         10:00 rain-1 35
+         10:05 crew 1 kind=works at=100,0
+         10:10 tunnel-1 8
+         10:11 tunnel-1 0",
+        &expect![[r#"
+            09:50 suppression_started quiet#1 works shelved until 11:50 for works of ana by ana
+            10:05 suppression_updated quiet#1 works shelved until 11:50, 1 kept: crew 1
+        "#]],
+    );
+}
+
+#[test]
+fn inv_15_what_is_quiet_begins_nothing_and_follows_nothing() {
+    for quiet in ["rainfall", "street_water"] {
+        let timeline = format!(
+            "09:50 shelve kind={quiet} for=120
+             10:00 rain-1 35
+             10:10 tunnel-1 8
+             10:11 tunnel-1 0"
+        );
+        let told = run(
+            &[(
+                "first",
+                &correlated(rain_then_wet(), "drain-blocked").build(),
+            )],
+            &timeline,
+        );
+        assert!(!told.contains("found#1"), "{quiet}: {told}");
+    }
+    check(
+        wet_and_no_pump(),
+        "pump-missing",
+        "09:50 shelve sensor=tunnel-1 for=120
+         10:00-10:10/1 tunnel-1 8",
+        &expect![[r#"
+            09:50 suppression_started quiet#1 tunnel-1 shelved until 11:50 for works of ana by ana
+            10:00 suppression_updated quiet#1 tunnel-1 shelved until 11:50, 1 kept: tunnel-1 1
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_out_of_service_says_not_that_something_came() {
+    check(
+        wet_and_no_pump(),
+        "pump-missing",
+        "09:50 out_of_service pump-1 for=17
+         10:00-10:12/1 tunnel-1 8
+         10:02 pump-1 1",
+        // When it is in service again it is heard.
+        &expect![[r#"
+            09:50 suppression_started quiet#1 pump-1 out_of_service until 10:07 for works of ana by ana
+            09:57 suppression_ending_soon quiet#1 pump-1 out_of_service until 10:07
+            10:02 suppression_updated quiet#1 pump-1 out_of_service until 10:07, 1 kept: pump-1 1
+            10:05 opened found#1 severe: tunnel-1 8
+            10:07 suppression_ended quiet#1 pump-1: expired, 1 kept: pump-1 1
+            10:09 cleared found#1 severe
+        "#]],
+    );
+    check(
+        rain_then_wet(),
+        "drain-blocked",
+        "09:50 out_of_service crew for=120
+         10:00 rain-1 35
+         10:05 crew 1 kind=works at=100,0
+         10:10 tunnel-1 8",
+        &expect![[r#"
+            09:50 suppression_started quiet#1 crew out_of_service until 11:50 for works of ana by ana
+            10:05 suppression_updated quiet#1 crew out_of_service until 11:50, 1 kept: crew 1
+            10:10 opened found#1 severe: tunnel-1 8
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_in_service_again_and_quiet_still_is_not_missing() {
+    check(
+        wet_and_no_pump(),
+        "pump-missing",
+        "09:50 shelve kind=pump for=120
+         09:51 out_of_service pump-1 for=11
+         10:00-10:10/1 tunnel-1 8
+         10:01 pump-1 1",
+        &expect![[r#"
+            09:50 suppression_started quiet#1 pump shelved until 11:50 for works of ana by ana
+            09:51 suppression_started quiet#2 pump-1 out_of_service until 10:02 for works of ana by ana
+            09:52 suppression_ending_soon quiet#2 pump-1 out_of_service until 10:02
+            10:01 suppression_updated quiet#2 pump-1 out_of_service until 10:02, 1 kept: pump-1 1
+            10:02 suppression_ended quiet#2 pump-1: expired, 1 kept: pump-1 1
+            10:02 suppression_updated quiet#1 pump shelved until 11:50, 1 kept: pump-1 1
+        "#]],
+    );
+}
+
+#[test]
+fn a_report_that_was_quiet_came_when_it_was_said_and_not_when_it_counts() {
+    let rules = city().sequence("unwatched", ("tunnel-wet", "works"), |rule| {
+        rule.absent = true;
+        rule.within = Millis::minutes(5);
+    });
+    check(
+        rules,
+        "unwatched",
+        "09:00 shelve kind=works for=61
+         09:30 crew 1 kind=works at=300,0
+         10:00-10:06/1 tunnel-1 8",
+        &expect![[r#"
+            09:00 suppression_started quiet#1 works shelved until 10:01 for works of ana by ana
+            09:30 suppression_updated quiet#1 works shelved until 10:01, 1 kept: crew 1
+            09:51 suppression_ending_soon quiet#1 works shelved until 10:01, 1 kept: crew 1
+            10:01 suppression_ended quiet#1 works: expired, 1 kept: crew 1
+            10:05 opened found#1 severe: tunnel-1 8
+        "#]],
+    );
 }

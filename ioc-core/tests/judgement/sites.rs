@@ -192,6 +192,57 @@ fn s4_silence_without_power_is_explained_by_the_feeder_and_telecoms_are_not() {
 }
 
 #[test]
+fn inv_15_a_silence_is_explained_by_what_is_quiet() {
+    let works = "10:00 shelve sensor=fd-1 for=120\n10:00-10:05/1 fd-1 11\n10:06-10:30/1 fd-1 0";
+    check_with(
+        &powered().build(),
+        &dying(works),
+        &expect![[r#"
+            10:00 suppression_started quiet#1 fd-1 shelved until 12:00 for works of ana by ana
+            10:06 suppression_updated quiet#1 fd-1 shelved until 12:00, 1 kept: fd-1 1
+            10:08 site_silent gateway gw-1: 3 of 4, explained by feeder-dead
+        "#]],
+    );
+    let gasps = "10:00 shelve rule=last-gasp for=120
+                 10:05:30 river-1 0 kind=gasp\n10:05:31 river-3 0 kind=gasp
+                 10:05:32 river-4 0 kind=gasp";
+    check_with(
+        &powered().build(),
+        &dying(gasps),
+        &expect![[r#"
+            10:00 suppression_started quiet#1 last-gasp shelved until 12:00 for works of ana by ana
+            10:05:30 suppression_updated quiet#1 last-gasp shelved until 12:00, 1 kept: river-1 1
+            10:06:30 suppression_updated quiet#1 last-gasp shelved until 12:00, 3 kept: river-1 1, river-3 1, river-4 1
+            10:08:31 site_silent gateway gw-1: 3 of 4, explained by last-gasp
+        "#]],
+    );
+}
+
+#[test]
+fn a_silence_is_not_explained_by_what_was_quiet_and_over_nor_by_what_is_out_of_service() {
+    let works = "09:00 shelve sensor=fd-1 for=120\n09:01 fd-1 0\n10:00-10:30/1 fd-1 11";
+    check_with(
+        &powered().build(),
+        &dying(works),
+        &expect![[r#"
+            09:00 suppression_started quiet#1 fd-1 shelved until 11:00 for works of ana by ana
+            09:01 suppression_updated quiet#1 fd-1 shelved until 11:00, 1 kept: fd-1 1
+            10:08 site_silent gateway gw-1: 3 of 4
+        "#]],
+    );
+    let test = "10:00 out_of_service fd-1 for=120\n10:00-10:05/1 fd-1 11\n10:06-10:30/1 fd-1 0";
+    check_with(
+        &powered().build(),
+        &dying(test),
+        &expect![[r#"
+            10:00 suppression_started quiet#1 fd-1 out_of_service until 12:00 for works of ana by ana
+            10:06 suppression_updated quiet#1 fd-1 out_of_service until 12:00, 1 kept: fd-1 1
+            10:08 site_silent gateway gw-1: 3 of 4
+        "#]],
+    );
+}
+
+#[test]
 fn s4_last_gasps_explain_when_most_have_sent_one() {
     let gasps = "10:05:30 river-1 0 kind=gasp\n10:05:31 river-3 0 kind=gasp
                  10:05:32 river-4 0 kind=gasp\n";
