@@ -55,6 +55,30 @@ test("what becomes graver than it was told is heard", () => {
   assert.equal(rungBy(decisions.slice(1), called.slice(1)), "severe");
 });
 
+test("what becomes graver than it was told is announced, once", () => {
+  const told = (type, id, severity) => ({ type, at: "2026-03-14T07:00:00.000Z",
+    cause: { evidence: [{}] }, incident: { id, parent: null, kind: "fire", severity,
+      condition: "active", handling: "acknowledged", episode: 1 } });
+  const calls = new Calls();
+  const root = { textContent: "" };
+  const later = [];
+  const announcer = new Announcer({ root, titleOf: (id) => id, later: (work) => later.push(work) });
+  const announced = (...decisions) => {
+    announcer.heard(decisions, decisions.map((decision) => calls.take(decision)));
+    root.textContent = "";
+    later.shift()?.();
+    return root.textContent;
+  };
+  assert.equal(announced(told("incident_opened", "inc-a", "minor")), "New: Minor, inc-a");
+  assert.equal(announced(told("incident_updated", "inc-a", "severe")), "Graver: Severe, inc-a");
+  assert.equal(announced(told("incident_updated", "inc-a", "severe")), "");
+  // What is new and graver within one sentence is new.
+  assert.equal(announced(told("incident_opened", "inc-b", "minor"),
+    told("incident_updated", "inc-b", "moderate")), "New: Moderate, inc-b");
+  assert.equal(announced(told("incident_opened", "inc-c", "minor"),
+    told("incident_updated", "inc-b", "extreme")), "Graver: Extreme, inc-b, and 1 other");
+});
+
 test("p5 of more incidents than it knows, the console forgets what is over first", () => {
   const calls = new Calls();
   const incident = (id, condition) => ({ id, parent: null, kind: "fire", severity: "minor", condition,
