@@ -75,8 +75,16 @@ impl State {
         self.persistence.observed_to()
     }
 
-    pub fn is_raised(&self) -> bool {
-        self.persistence.is_raised()
+    /// How grave it is, if it is raised.
+    pub fn raised(&self) -> Option<Severity> {
+        self.persistence.raised()
+    }
+
+    /// Takes over what another rule had raised of a sensor that nobody hears, as that had found it: it
+    /// came from where it had to.
+    pub fn stay_raised(&mut self, rule: &Becomes, severity: Severity) {
+        self.from_seen = rule.from.is_some();
+        self.persistence.stay_raised(&rule.threshold, severity);
     }
 
     /// Whether what it judges next is the first after its sensor was silent.

@@ -54,8 +54,14 @@ impl State {
         self.change.observed_to()
     }
 
-    pub fn is_raised(&self) -> bool {
-        self.change.is_raised()
+    /// How grave it is, if it is raised.
+    pub fn raised(&self) -> Option<Severity> {
+        self.change.raised()
+    }
+
+    /// Takes over what another rule had raised of a sensor that nobody hears.
+    pub fn stay_raised(&mut self, rule: &Rate, severity: Severity) {
+        self.change.stay_raised(&rule.threshold, severity);
     }
 
     /// Whether what it judges next is the first after its sensor was silent.

@@ -256,15 +256,35 @@ impl RuleState {
 
     /// Whether its detection is raised.
     pub fn is_raised(&self) -> bool {
+        self.raised().is_some()
+    }
+
+    /// How grave its detection is, if it is raised.
+    pub fn raised(&self) -> Option<Severity> {
         match self {
-            Self::Threshold(state) => state.is_raised(),
-            Self::Rate(state) => state.is_raised(),
-            Self::Usual(state) => state.is_raised(),
-            Self::Becomes(state) => state.is_raised(),
-            Self::Window(state) => state.is_raised(),
-            Self::Settled(settled) => settled.state.is_raised(),
-            Self::Report => false,
+            Self::Threshold(state) => state.raised(),
+            Self::Rate(state) => state.raised(),
+            Self::Usual(state) => state.raised(),
+            Self::Becomes(state) => state.raised(),
+            Self::Window(state) => state.raised(),
+            Self::Settled(settled) => settled.state.raised(),
+            Self::Report => None,
         }
+    }
+
+    /// Takes over what a rule that meant something else had raised, by this time, of a sensor that
+    /// nobody hears. Returns whether it can: reports are of their own moment.
+    pub fn stay_raised(&mut self, test: &Test, severity: Severity, now: Timestamp) -> bool {
+        match (test, self) {
+            (_, Self::Settled(settled)) => return settled.state.stay_raised(test, severity, now),
+            (Test::Threshold(rule), Self::Threshold(state)) => state.stay_raised(rule, severity),
+            (Test::Rate(rule), Self::Rate(state)) => state.stay_raised(rule, severity),
+            (Test::Usual(rule), Self::Usual(state)) => state.stay_raised(rule, severity),
+            (Test::Becomes(rule), Self::Becomes(state)) => state.stay_raised(rule, severity),
+            (Test::Window(rule), Self::Window(state)) => state.stay_raised(rule, severity, now),
+            _ => return false,
+        }
+        true
     }
 
     /// Puts the whole state, for a digest or a snapshot.

@@ -221,7 +221,10 @@ impl Sensor {
 
     /// Takes over other rules. Returns what is found by that, each with its rule's old number.
     pub fn reload(&mut self, old: &Rules, new: &Rules, now: Timestamp) -> Vec<(u32, Detection)> {
+        // Who is dismantled or watched no more would stay as he was for ever.
+        let was_silent = self.is_silent();
         let mut found = self.reload_silences(old, new, now);
+        let unheard = was_silent && !self.silences.is_empty();
         let tracks = std::mem::take(&mut self.tracks);
         for track in tracks {
             let rules = &old.kind(track.kind).judging;
@@ -233,6 +236,9 @@ impl Sensor {
             let kept = kind.map(|kind| {
                 let mut kept = Track::new(kind, new, &self.id, self.registered);
                 kept.keep(new, self.registered, old, &mut states);
+                if unheard {
+                    kept.keep_raised(new, old, &mut states, now);
+                }
                 kept.keep_faults(new, old, &mut faults);
                 kept
             });
@@ -503,6 +509,29 @@ impl Track {
             place.refit(&new.detection(rule).test, registered);
         }
     }
+
+    /// Takes what rules that changed had raised out of `states`, of a sensor that nobody hears: it has
+    /// not said that it is over.
+    fn keep_raised(
+        &mut self,
+        new: &Rules,
+        old: &Rules,
+        states: &mut Vec<(u32, RuleState)>,
+        now: Timestamp,
+    ) {
+        let judging = new.kind(self.kind).judging.iter();
+        for (rule, place) in judging
+            .map(|rule| new.detection(*rule))
+            .zip(&mut self.states)
+        {
+            states.retain(|(number, state)| {
+                let severity = state.raised();
+                let severity = severity.filter(|_| old.detection(*number).name == rule.name);
+                !severity.is_some_and(|severity| place.stay_raised(&rule.test, severity, now))
+            });
+        }
+    }
+
     /// Takes the faults of unchanged rules out of `faults`.
     fn keep_faults(&mut self, new: &Rules, old: &Rules, faults: &mut Vec<(u32, fault::State)>) {
         for (&rule, place) in new.kind(self.kind).faults.iter().zip(&mut self.faults) {

@@ -212,6 +212,20 @@ impl State {
         self.observed_to = self.observed_to.max(observed_at);
     }
 
+    /// Takes over what another rule had raised of a sensor that nobody hears: only a reading tells
+    /// what has become of that.
+    pub fn stay_raised(&mut self, rule: &Threshold, severity: Severity) {
+        let mut abnormal = Abnormal::new(rule);
+        (abnormal.raised, abnormal.unheard) = (Some(severity), true);
+        self.abnormal = Some(Box::new(abnormal));
+    }
+
+    /// What is raised counts no more, for nothing is known that tells of it.
+    pub fn forget(&mut self) -> Outcome {
+        self.abnormal = None;
+        Outcome::Cleared
+    }
+
     /// Whether the detection is raised.
     pub fn is_raised(&self) -> bool {
         matches!(&self.abnormal, Some(abnormal) if abnormal.raised.is_some())
@@ -310,21 +324,8 @@ impl State {
         (at, alone): (Timestamp, bool),
         sighting: Sighting,
     ) -> Outcome {
-        let abnormal = self.abnormal.get_or_insert_with(|| {
-            let none = Run {
-                count: 0,
-                recent: 0,
-                since: at,
-            };
-            Box::new(Abnormal {
-                runs: vec![none; rule.levels.len()],
-                raised: None,
-                easing: None,
-                normal_in_a_row: 0,
-                pending: Vec::new(),
-                unheard: false,
-            })
-        });
+        let new = || Box::new(Abnormal::new(rule));
+        let abnormal = self.abnormal.get_or_insert_with(new);
         abnormal.normal_in_a_row = 0;
         abnormal.unheard = alone;
         for (run, level) in abnormal.runs.iter_mut().zip(levels(rule, sensor)) {
@@ -430,6 +431,23 @@ fn stands_for(rule: &Threshold, sensor: Option<&Sensor>, value: f64) -> Severity
 }
 
 impl Abnormal {
+    /// Of nothing that has been heard.
+    fn new(rule: &Threshold) -> Self {
+        let none = Run {
+            count: 0,
+            recent: 0,
+            since: Timestamp::MIN,
+        };
+        Self {
+            runs: vec![none; rule.levels.len()],
+            raised: None,
+            easing: None,
+            normal_in_a_row: 0,
+            pending: Vec::new(),
+            unheard: false,
+        }
+    }
+
     /// Takes a reading of what is raised into account that stands for so much, if no more than that
     /// has lasted. Returns how grave it is by now, if that is less than before.
     fn ease(&mut self, rule: &Threshold, stands: Severity, at: Timestamp) -> Option<Severity> {

@@ -70,8 +70,15 @@ impl State {
         self.hour = Hour::default();
     }
 
-    pub fn is_raised(&self) -> bool {
-        self.departure.is_raised()
+    /// How grave it is, if it is raised.
+    pub fn raised(&self) -> Option<Severity> {
+        self.departure.raised()
+    }
+
+    /// Takes over what another rule had raised of a sensor that nobody hears, until it is heard: by
+    /// what is usual nothing can be told of it for weeks.
+    pub fn stay_raised(&mut self, rule: &Usual, severity: Severity) {
+        self.departure.stay_raised(&rule.threshold, severity);
     }
 
     /// Whether what it judges next is the first after its sensor was silent.
@@ -89,12 +96,16 @@ impl State {
     ) -> Outcome {
         let hour = observed_at.as_millis().div_euclid(HOUR_MS);
         let departure = self.departure_of(rule, hour, value);
+        let knows_nothing = self.weeks.is_empty();
         if !self.departure.is_late(observed_at) {
             self.learn(hour, value);
         }
         let Some(departure) = departure else {
             self.departure.hear(observed_at);
-            return Outcome::Unknown;
+            return match knows_nothing && self.departure.raised().is_some() {
+                true => self.departure.forget(),
+                false => Outcome::Unknown,
+            };
         };
         let times = (observed_at, at);
         self.departure

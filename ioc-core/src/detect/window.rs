@@ -86,8 +86,16 @@ impl State {
         self.levels.refit(&rule.threshold, None);
     }
 
-    pub fn is_raised(&self) -> bool {
-        self.levels.is_raised()
+    /// How grave it is, if it is raised.
+    pub fn raised(&self) -> Option<Severity> {
+        self.levels.raised()
+    }
+
+    /// Takes over what another rule had raised by this time of a sensor that nobody hears: the next
+    /// window of which something is known tells.
+    pub fn stay_raised(&mut self, rule: &Window, severity: Severity, now: Timestamp) {
+        self.closed_to = self.step_of(rule, now - rule.lateness);
+        self.levels.stay_raised(&rule.threshold, severity);
     }
 
     /// Takes one reading in.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use expect_test::expect;
-use ioc_core::bundle::{Bundle, Direction, States, Threshold};
+use ioc_core::bundle::{Aggregate, Bundle, Direction, States, Threshold};
 use ioc_core::counters::RuleCounters;
 use ioc_core::decision::Severity::{Moderate, Severe};
 use ioc_core::reading::{Attributes, Reading};
@@ -14,11 +14,15 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use crate::support::{BundleBuilder, History, MIDNIGHT, Manner, metres};
-use crate::timeline::{check_with, run};
+use crate::timeline::{check_reloading, check_with, run};
 
 /// A gauge that says something each minute and is silent after five, of a rule that opens by itself.
 fn gauge(set: impl FnOnce(&mut Threshold)) -> BundleBuilder {
     every(Millis::minutes(1)).threshold("high", "level", &[(Moderate, 3.0), (Severe, 4.0)], set)
+}
+
+fn gauge_of(levels: &[(ioc_core::decision::Severity, f64)]) -> BundleBuilder {
+    every(Millis::minutes(1)).threshold("high", "level", levels, |_| ())
 }
 
 fn every(interval: Millis) -> BundleBuilder {
@@ -192,6 +196,136 @@ fn what_is_raised_stays_and_is_no_graver_by_the_first_reading() {
             10:31 updated flood#1 severe: gauge 4.5
         "#]],
     );
+}
+
+#[test]
+fn a_reload_that_changes_a_rule_lets_who_is_silent_stay_so() {
+    let levels = |severe| {
+        let levels = [(Moderate, 3.0), (Severe, severe)];
+        let gauge = every(Millis::minutes(1)).threshold("high", "level", &levels, |_| ());
+        flood(gauge.sensor("other", "level", metres(100, 0)))
+    };
+    let (now, keener) = (levels(4.0), levels(3.9));
+    let silent = "10:00 gauge 9.0
+         10:00 other 3.5
+         10:20 reload keener
+         10:25 other 1.0";
+    check_reloading(
+        &[("now", &now), ("keener", &keener)],
+        &format!("{silent}\n11:30-11:45/1 gauge 1.0"),
+        &expect![[r#"
+            10:00 opened flood#1 severe: gauge 9
+            10:00:00.250 updated flood#1 severe 2 sensors: other 3.5 100 m
+            10:05 sensor_silent gauge last heard 10:00
+            10:20 rules_changed
+            10:20 unknown flood#1 severe 2 sensors
+            11:30 sensor_returned gauge last heard 10:00
+            11:30 reopened flood#1 severe 2 sensors
+            11:40 cleared flood#1 severe 2 sensors
+        "#]],
+    );
+    check_reloading(
+        &[("now", &now), ("keener", &keener)],
+        &format!("{silent}\n11:30-11:31/1 gauge 3.95"),
+        &expect![[r#"
+            10:00 opened flood#1 severe: gauge 9
+            10:00:00.250 updated flood#1 severe 2 sensors: other 3.5 100 m
+            10:05 sensor_silent gauge last heard 10:00
+            10:20 rules_changed
+            10:20 unknown flood#1 severe 2 sensors
+            11:30 sensor_returned gauge last heard 10:00
+            11:30 reopened flood#1 severe 2 sensors: gauge 3.95
+            11:31 updated flood#1 severe 2 sensors: gauge 3.95
+        "#]],
+    );
+    // A rule that is gone says nothing of anybody any more, and who is heard tells by himself.
+    let without = every(Millis::minutes(1))
+        .threshold("higher", "level", &[(Severe, 4.0)], |_| ())
+        .correlation("floods", "flood", &["higher"], |_| ())
+        .build();
+    let told = run(
+        &[("now", &now), ("without", &without)],
+        "10:00 gauge 9.0\n10:20 reload without",
+    );
+    assert!(told.contains("10:20 cleared flood#1"), "{told}");
+}
+
+#[test]
+fn so_does_what_a_rule_of_any_sort_had_raised_of_it() {
+    let levels = |severe| [(Severe, severe)];
+    // Whether nothing is decided of it from the reload on until it is heard.
+    let stays = |sort: &dyn Fn(f64) -> BundleBuilder, timeline: &str| {
+        let (now, other) = (flood(sort(3.0)), flood(sort(2.9)));
+        let told = run(&[("now", &now), ("other", &other)], timeline);
+        let (_, later) = told.split_once(" rules_changed\n").unwrap();
+        let of_it = later.lines().filter(|line| line.contains(" flood#1 "));
+        assert!(of_it.last().unwrap().contains(" cleared "), "{told}");
+        later
+            .split_once('\n')
+            .unwrap()
+            .0
+            .contains(" sensor_returned gauge ")
+    };
+    let gauge = |severe| gauge_of(&levels(severe));
+    let in_states = |severe| {
+        let readings_min = if severe < 3.0 { 2 } else { 1 };
+        let rule = |rule: &mut Threshold| rule.readings_min = readings_min;
+        let every = every(Millis::minutes(1));
+        let rule = every.threshold("high", "level", &levels(3.0), rule);
+        let states = [States::Values(vec![3.0])];
+        rule.of_states(None, &states, Some(States::Values(vec![1.0])))
+    };
+    assert!(stays(
+        &in_states,
+        "09:59 gauge 1.0
+         10:00 gauge 3.0
+         10:20 reload other
+         12:00 gauge 3.0
+         12:02-12:20/1 gauge 1.0",
+    ));
+    assert!(stays(
+        &|severe| gauge(severe).of_change(Direction::Rises, Millis::minutes(15)),
+        "09:30-10:00/1 gauge 1.0
+         10:01 gauge 2.0
+         10:02 gauge 3.0
+         10:03 gauge 4.0
+         10:04 gauge 5.0
+         10:05 gauge 6.0
+         10:06 gauge 7.0
+         10:07 gauge 8.0
+         10:20 reload other
+         12:00-12:30/1 gauge 8.0",
+    ));
+    let (length, step) = (Millis::minutes(10), Millis::minutes(5));
+    let rain = "09:00-10:00/1 gauge 0.1
+         10:01-10:20/1 gauge 4.0
+         10:40 reload other
+         12:00-12:50/1 gauge 0.1";
+    assert!(stays(
+        &|severe| gauge(severe).of_window(Aggregate::Greatest, length, step),
+        rain,
+    ));
+    // Nothing fell where nobody says that anything did: a sum tells, as ever.
+    assert!(!stays(
+        &|severe| gauge(severe).of_window(Aggregate::Sum, length, step),
+        rain,
+    ));
+    let hours =
+        (0..16 * 24 + 10).map(|hour| format!("{}d {:02}:00 gauge 1.0\n", hour / 24, hour % 24));
+    let hours = hours.collect::<String>();
+    // What is usual is learnt anew: it says something, and nothing is known against that.
+    assert!(stays(
+        &|severe| {
+            let every = every(Millis::minutes(60));
+            let rule = every.threshold("high", "level", &levels(severe), |_| ());
+            rule.of_usual(Direction::Rises, 2, 3)
+        },
+        &format!(
+            "{hours}16d 10:00 gauge 9.0
+             16d 20:00 reload other
+             17d 03:00-04:00/60 gauge 9.0"
+        ),
+    ));
 }
 
 #[test]
