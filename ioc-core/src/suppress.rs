@@ -247,9 +247,12 @@ impl Suppressions {
             }
             Target::Detections(matcher) => {
                 self.index.remove(id, matcher);
-                let sensor = matcher.sensor.clone();
-                let is_back = active.state.how == How::OutOfService && !active.silent;
-                sensor.filter(|_| is_back).map(Follow::InService)
+                let out_of_service = active.state.how == How::OutOfService;
+                let sensor = matcher.sensor.clone().filter(|_| out_of_service);
+                if let Some(sensor) = &sensor {
+                    self.held.forget_unheard(sensor, id);
+                }
+                sensor.filter(|_| !active.silent).map(Follow::InService)
             }
         };
         if self.held.has_of(id) {

@@ -4,6 +4,7 @@
 //! of it has a person, a reason and an end within the bounds of the configuration; what is extreme
 //! is not shelved (INV-16). Next: `suppress.rs`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::people::Moment;
@@ -12,7 +13,7 @@ use crate::book::Entry;
 use crate::correlate::{Turn, refused};
 use crate::decision::{About, Cause, Decision, Ending, How, Matcher, Refusal, RefusalCode};
 use crate::decision::{Severity, SuppressionState, Target};
-use crate::detection::Finding;
+use crate::detection::{Detection, Finding};
 use crate::id::{IncidentId, RuleId, SuppressionId};
 use crate::record::{Quieted, Resuppress, Suppress};
 use crate::rules::Rules;
@@ -234,13 +235,16 @@ impl Engine {
                     }
                 }
                 Follow::Release(found, quiet) => {
-                    let [of_sensors, of_group] = Suppressions::by_origin(found, &self.rules);
-                    let of_sensors = Passed {
-                        found: of_sensors.into(),
-                        quiet: quiet.iter().map(|finding| (0, finding)).collect(),
-                    };
-                    self.group_and_correlate(at, cause.due, &of_sensors, out);
-                    self.correlate(at, cause.due, &of_group, out);
+                    let mut quiet: Vec<_> = quiet.iter().map(|finding| (0, finding)).collect();
+                    for found in one_after_another(found) {
+                        let [of_sensors, of_group] = Suppressions::by_origin(found, &self.rules);
+                        let of_sensors = Passed {
+                            found: of_sensors.into(),
+                            quiet: std::mem::take(&mut quiet),
+                        };
+                        self.group_and_correlate(at, cause.due, &of_sensors, out);
+                        self.correlate(at, cause.due, &of_group, out);
+                    }
                 }
             }
         }
@@ -301,6 +305,19 @@ impl Engine {
         };
         self.suppressions.pass(found, from, &mut turn)
     }
+}
+
+/// What is released in two moments: that a sensor is silent comes after what it said that nobody knew, so
+/// that this opens what it would have opened.
+fn one_after_another(found: Vec<Finding>) -> [Vec<Finding>; 2] {
+    let raised = found.iter();
+    let raised = raised.filter(|finding| matches!(finding.detection, Detection::Raised { .. }));
+    let raised: BTreeSet<_> = raised.map(|finding| finding.sensor.clone()).collect();
+    let (fell_silent, said) = found.into_iter().partition(|finding| {
+        let silent = matches!(&finding.detection, Detection::Silent(hearing) if hearing.untold);
+        silent && raised.contains(&finding.sensor)
+    });
+    [said, fell_silent]
 }
 
 /// Whether every name but a sensor's is one of the configuration. Sensors that nobody registered

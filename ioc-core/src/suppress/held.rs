@@ -362,6 +362,19 @@ impl Held {
         }
     }
 
+    /// Forgets what a sensor said that nobody else knows of, while this kept it quiet, and before it
+    /// fell silent.
+    pub fn forget_unheard(&mut self, sensor: &SensorId, by: SuppressionId) {
+        let unheard = self.of_sensor(sensor).filter(|(_, entry)| {
+            let is_raised = matches!(entry.what, What::Raised { .. });
+            entry.by == by && is_raised && entry.silent && !entry.known
+        });
+        let unheard: Vec<_> = unheard.map(|(subject, _)| subject.clone()).collect();
+        for subject in unheard {
+            self.remove(&subject);
+        }
+    }
+
     /// All of it, in order.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = (&Subject, &Entry)> {
         self.entries.iter()

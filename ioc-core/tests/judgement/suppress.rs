@@ -269,7 +269,7 @@ fn a_sensor_that_falls_silent_where_all_is_shelved_is_told_when_that_ends() {
             11:15 sensor_returned gauge-3 last heard 10:00
         "#]],
     );
-    // It fell silent while it was abnormal: nobody is told that it rises.
+    // It fell silent while it was abnormal: what it said is not over, for all that is known.
     check(
         "10:00 gauge-3 1.0
          10:10 shelve sensor=gauge-1 for=60
@@ -284,10 +284,89 @@ fn a_sensor_that_falls_silent_where_all_is_shelved_is_told_when_that_ends() {
             11:00 suppression_ending_soon quiet#1 gauge-1 shelved until 11:10, 2 kept: gauge-1 2
             11:10 suppression_ended quiet#1 gauge-1: expired, 2 kept: gauge-1 2
             11:10 sensor_silent gauge-1 last heard 10:11
+            11:10 opened flood#1 moderate: gauge-1 3.5
+            11:10 unknown flood#1 moderate
             11:20 sensor_returned gauge-1 last heard 10:11
-            11:20 opened flood#1 moderate: gauge-1 3.5, gauge-1 3.6
+            11:20 reopened flood#1 moderate: gauge-1 3.6
         "#]],
     );
+}
+
+#[test]
+fn a_gauge_that_is_washed_away_in_a_window_is_told_when_that_ends() {
+    let two = builder()
+        .without_correlation("floods")
+        .correlation("floods", "flood", &["level-high"], |rule| {
+            rule.sources_min = 2;
+        })
+        .window("works", nightly(600, 480), |matching| {
+            matching.kind = Some("level".parse().unwrap());
+        })
+        .build();
+    // Two are washed away; a third, far off, is silent too, and had nothing to say.
+    check_with(
+        &two,
+        "09:55 gauge-3 1.0
+         10:10 gauge-1 4.5
+         10:20 gauge-2 3.5
+         18:30 tick",
+        &expect![[r#"
+            10:00 suppression_started quiet#1 level maintenance until 18:00 for works of the pump crew
+            10:10 suppression_updated quiet#1 level maintenance until 18:00, 1 kept: gauge-1 1
+            10:20 suppression_updated quiet#1 level maintenance until 18:00, 2 kept: gauge-1 1, gauge-2 1
+            10:35 suppression_updated quiet#1 level maintenance until 18:00, 3 kept: gauge-1 1, gauge-2 1, gauge-3 1
+            10:50 suppression_updated quiet#1 level maintenance until 18:00, 4 kept: gauge-1 2, gauge-2 1, gauge-3 1
+            11:00 suppression_updated quiet#1 level maintenance until 18:00, 5 kept: gauge-1 2, gauge-2 2, gauge-3 1
+            18:00 suppression_ended quiet#1 level: expired, 5 kept: gauge-1 2, gauge-2 2, gauge-3 1
+            18:00 sensor_silent gauge-1 last heard 10:10
+            18:00 sensor_silent gauge-2 last heard 10:20
+            18:00 sensor_silent gauge-3 last heard 09:55
+            18:00 opened flood#1 severe 2 sensors: gauge-1 4.5, gauge-2 3.5 499 m
+            18:00 unknown flood#1 severe 2 sensors
+        "#]],
+    );
+    // One alone waits for company, and is not told by that either.
+    check_with(
+        &two,
+        "10:10 gauge-1 4.5
+         18:30 gauge-2 3.5
+         18:40 gauge-2 1.0",
+        &expect![[r#"
+            10:00 suppression_started quiet#1 level maintenance until 18:00 for works of the pump crew
+            10:10 suppression_updated quiet#1 level maintenance until 18:00, 1 kept: gauge-1 1
+            10:50 suppression_updated quiet#1 level maintenance until 18:00, 2 kept: gauge-1 2
+            18:00 suppression_ended quiet#1 level: expired, 2 kept: gauge-1 2
+            18:00 sensor_silent gauge-1 last heard 10:10
+            18:30 opened flood#1 severe 2 sensors: gauge-1 4.5, gauge-2 3.5 499 m
+            18:40 unknown flood#1 severe 2 sensors
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_sensor_says_that_is_worked_at_and_then_falls_silent_says_nothing() {
+    for shelved in ["", "10:01 shelve zone=harbour for=240\n"] {
+        let told = run(
+            &[("first", &city())],
+            &format!(
+                "10:00 out_of_service gauge-1 for=120 reason=calibration
+                 {shelved}10:05 gauge-1 4.5
+                 14:30 tick
+                 14:40 gauge-1 4.5"
+            ),
+        );
+        let about = told.lines().filter(|line| line.contains(" flood#1 "));
+        let about: Vec<_> = about.collect();
+        assert_eq!(
+            about,
+            ["14:40 opened flood#1 severe: gauge-1 4.5"],
+            "{told}"
+        );
+        assert!(
+            told.contains("sensor_silent gauge-1 last heard 10:05"),
+            "{told}"
+        );
+    }
 }
 
 #[test]
@@ -398,6 +477,8 @@ fn what_is_kept_quiet_is_extended_reminded_of_and_ended_by_people() {
             11:15 suppression_ending_soon quiet#1 gauge-1 shelved until 11:25, 2 kept: gauge-1 2
             11:20 suppression_ended quiet#1 gauge-1: ended, 2 kept: gauge-1 2 by ben
             11:20 sensor_silent gauge-1 last heard 10:30
+            11:20 opened flood#1 moderate: gauge-1 3.5
+            11:20 unknown flood#1 moderate
             11:21 command_refused unknown_suppression by ben
             11:22 command_refused unknown_suppression by ana
         "#]],
