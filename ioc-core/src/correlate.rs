@@ -4,10 +4,11 @@
 //! that is candidates and incidents, which open, grow, merge and end (`correlate/lifecycle.rs`).
 //!
 //! A sensor that is a member of a case speaks to that case for as long as the case lives, so that
-//! membership is a partition (INV-12). Otherwise what it says joins the nearest open incident that
-//! is near enough and recent enough; where there is none, the nearest cleared one that may still
-//! reopen; else a candidate; else it begins one. All that its place shows to be one happening then
-//! becomes one: open incidents merge, candidates are absorbed. A place is asked for when it says
+//! membership is a partition (INV-12), unless it has moved elsewhere (`correlate/moves.rs`).
+//! Otherwise what it says joins the nearest open incident that is near enough and recent enough;
+//! where there is none, the nearest cleared one that may still reopen; else a candidate; else it
+//! begins one. All that its place shows to be one happening then becomes one: open incidents
+//! merge, candidates are absorbed. A place is asked for when it says
 //! something new, that is when a detection is raised or moves, and for every report. What has no
 //! place correlates by its sensor alone.
 //!
@@ -40,6 +41,7 @@ mod below;
 mod same;
 mod replaced;
 mod merge;
+mod moves;
 mod lifecycle;
 mod people;
 mod regroup;
@@ -66,6 +68,7 @@ use self::husk::Husks;
 pub(crate) use self::index::CellIndex;
 use self::index::PlaceIndex;
 pub(crate) use self::leaving::{Gone, Leaving};
+use self::moves::Parting;
 pub(crate) use self::people::{Report, actor, refused, told};
 pub(crate) use self::reach::Nodes;
 pub(crate) use self::regroup::Part;
@@ -438,10 +441,14 @@ impl Correlator {
     /// A candidate forgets who no longer says that something is wrong: sources must agree at one
     /// time to open an incident.
     fn dismiss_if_normal(&mut self, slot: u32, source: &Source) {
-        let case = self.case_mut(slot);
-        if case.cluster.stands(source) {
-            return;
+        if !self.case(slot).cluster.stands(source) {
+            self.dismiss(slot, source);
         }
+    }
+
+    /// A candidate forgets a source.
+    fn dismiss(&mut self, slot: u32, source: &Source) {
+        let case = self.case_mut(slot);
         let Some(member) = case.cluster.remove(source) else {
             return;
         };
@@ -477,6 +484,31 @@ impl Correlator {
                 ..*statement
             }
         };
+        match self.parting(finding, statement, turn) {
+            None => self.hear_of(finding, statement, None, turn),
+            Some(Parting::Leaves(slot)) => self.hear_of(finding, statement, Some(slot), turn),
+            Some(Parting::Stays) => {
+                let sighting = &Sighting {
+                    position: None,
+                    ..statement.sighting.clone()
+                };
+                let statement = &Statement {
+                    sighting,
+                    ..*statement
+                };
+                self.hear_of(finding, statement, None, turn);
+            }
+        }
+    }
+
+    /// The same, of a sensor that may leave its case by that.
+    fn hear_of(
+        &mut self,
+        finding: &Finding,
+        statement: &Statement<'_>,
+        leaves: Option<u32>,
+        turn: &mut Turn<'_>,
+    ) {
         let sighting = statement.sighting;
         let source = Source {
             sensor: finding.sensor.clone(),
@@ -490,6 +522,7 @@ impl Correlator {
             false if has_place => None,
             false => self.placeless_of_group(&source.sensor, &sighting.shared),
         };
+        let own = own.filter(|_| leaves.is_none());
         let told = source.report.is_none() && self.has_told(&source.sensor, sighting.seq, turn);
         if own.is_none() && told {
             turn.desk.counters.evidence_told += 1;
@@ -503,16 +536,11 @@ impl Correlator {
             turn.desk.counters.evidence_stale += 1;
             return;
         }
+        if let Some(slot) = leaves {
+            self.leave_case(slot, &source, turn.at);
+        }
         let mut near = if self.says_a_place(own, &source, sighting) {
-            let mut near = self.near(own, &source, (sighting.position, &sighting.shared), turn);
-            let front = self.rule.front.as_ref();
-            if let Some(front) = front.filter(|front| front.asks(&finding.rule)) {
-                near.retain(|kin| self.is_of_front(front, kin, finding.observed_at));
-            }
-            if is_asked_for_group {
-                self.keep_group(own, &sighting.shared, &mut near);
-            }
-            near
+            self.near_in_time(own, &source, (finding, sighting), turn)
         } else {
             Vec::new()
         };
@@ -598,6 +626,25 @@ impl Correlator {
             let shares = shares.is_some_and(|shared| !self.same.is_same(shared, &member.shared));
             moved || shares || !cluster.stands(source)
         })
+    }
+
+    /// The cases near a source that may be joined by what was observed then.
+    fn near_in_time(
+        &self,
+        own: Option<u32>,
+        source: &Source,
+        (finding, sighting): (&Finding, &Sighting),
+        turn: &Turn<'_>,
+    ) -> Vec<Kin> {
+        let mut near = self.near(own, source, (sighting.position, &sighting.shared), turn);
+        let front = self.rule.front.as_ref();
+        if let Some(front) = front.filter(|front| front.asks(&finding.rule)) {
+            near.retain(|kin| self.is_of_front(front, kin, finding.observed_at));
+        }
+        if !self.rule.group_by.is_empty() {
+            self.keep_group(own, &sighting.shared, &mut near);
+        }
+        near
     }
 
     /// The cases near a source that may be joined now, cleared ones included.
@@ -816,6 +863,9 @@ impl Correlator {
     ) {
         let (reading, seq) = (&evidence.reading, evidence.seq);
         let told = source.report.is_none() && self.has_told(&source.sensor, seq, turn);
+        if source.report.is_none() {
+            self.take_back(slot, &source);
+        }
         let case = self.cases.get_mut(slot).expect("a slot in use");
         let counts = !told && !case.cluster.has_taken(&source, reading, seq);
         if !statement.doubted && statement.weight > 0 {

@@ -113,7 +113,7 @@ impl Correlator {
 
     /// Whether a case becomes one with another near it. A cleared incident does not: it is over,
     /// unless its own sensors reopen it.
-    fn joins(&self, slot: u32) -> bool {
+    pub(super) fn joins(&self, slot: u32) -> bool {
         self.brief(slot).condition != Condition::Cleared
     }
 
@@ -264,6 +264,8 @@ impl Correlator {
         for source in first {
             let moved = self.case_mut(from).cluster.remove(&source);
             let member = moved.expect("it is a member");
+            self.lead_out(from, &source, &member);
+            let member = self.one_of_its_name(to, &source, member);
             self.lead_to(to, from, &source, &member);
             self.case_mut(to).cluster.gain_of(source, member, origin);
         }
@@ -274,19 +276,26 @@ impl Correlator {
         self.touch(to);
     }
 
+    /// Nothing leads to a member of a case any more but its sensor's name.
+    pub(super) fn lead_out(&mut self, from: u32, source: &Source, member: &Member) {
+        if let Some(place) = member.position {
+            self.index.remove(from, place);
+        }
+        self.network.remove(from, &source.sensor);
+        self.same.remove(from, &member.shared);
+        self.reports.remove(from, source);
+    }
+
     /// What led to a member of one case leads to another.
     pub(super) fn lead_to(&mut self, to: u32, from: u32, source: &Source, member: &Member) {
         if let Some(place) = member.position {
-            self.index.remove(from, place);
             self.index.insert(to, place);
         }
-        self.network.remove(from, &source.sensor);
         self.network.insert(to, &source.sensor);
-        self.same.remove(from, &member.shared);
         self.same.insert(to, &member.shared);
-        self.reports.remove(from, source);
         self.reports.insert(to, source);
-        if self.by_sensor.get(&source.sensor) == Some(&from) {
+        let leads = member.is_led_to(source);
+        if leads && self.by_sensor.get(&source.sensor) == Some(&from) {
             self.by_sensor.insert(source.sensor.clone(), to);
         }
     }
@@ -296,6 +305,8 @@ impl Correlator {
         self.case_mut(to).cluster.add_counts(&moves);
         let origin = moves.origin();
         for (source, member) in moves.into_members() {
+            self.lead_out(from, &source, &member);
+            let member = self.one_of_its_name(to, &source, member);
             self.lead_to(to, from, &source, &member);
             self.case_mut(to).cluster.adopt_of(source, member, origin);
         }

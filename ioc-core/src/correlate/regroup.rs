@@ -363,6 +363,8 @@ impl Correlator {
             };
             verdict = graver(verdict, member.verdict());
             member.belongs_to(None);
+            self.lead_out(from, source, &member);
+            let member = self.one_of_its_name(to, source, member);
             self.lead_to(to, from, source, &member);
             self.case_mut(to).cluster.take_over(source, member, id);
         }

@@ -662,6 +662,64 @@ impl Cluster {
         Some(member)
     }
 
+    /// Whether a sensor says something again that had ended, as far as it may be believed.
+    pub fn says_anew(&self, source: &Source, statement: &Statement<'_>) -> bool {
+        let member = self.members.get(source);
+        member.is_some_and(|member| match member.standing() {
+            Standing::Normal | Standing::Gone => true,
+            Standing::Context => statement.weight > 0 && !statement.doubted,
+            Standing::Abnormal | Standing::Silent | Standing::Reported | Standing::Lost => false,
+        })
+    }
+
+    /// By which name a sensor may be a member that speaks elsewhere from here on, if its own need not
+    /// lead here any more: by that of a reading of it that is not a member already, as a report.
+    pub fn name_to_leave(&self, source: &Source) -> Option<Source> {
+        let member = self.members.get(source)?;
+        let mut own = self.of_sensor(source);
+        let is_bound = source.report.is_some()
+            || member.until.is_some()
+            || own.any(|(other, member)| other != source && member.is_led_to(other));
+        let names = member.readings().filter(|_| !is_bound);
+        let mut names = names.map(|reading| Source {
+            sensor: source.sensor.clone(),
+            report: Some(reading.clone()),
+        });
+        names.find(|name| !self.members.contains_key(name))
+    }
+
+    /// A sensor speaks elsewhere from here on. What it has said stays, by a name that leads to nothing
+    /// else. Precondition: it is a member by the one name, and none is by the other.
+    pub fn leave_behind(&mut self, source: &Source, left: &Source, at: Timestamp) {
+        let mut member = self.members.remove(source).expect("it is a member");
+        self.shift(source, who(source, &member), Some(member.stand()), None);
+        member.leave_behind(at);
+        self.shift(left, who(left, &member), None, Some(member.stand()));
+        self.members.insert(left.clone(), member);
+    }
+
+    /// A sensor that has left before is a member again by its name. Returns by which it was one.
+    pub fn take_back(&mut self, source: &Source) -> Option<Source> {
+        if self.members.contains_key(source) {
+            return None;
+        }
+        let has_left =
+            |(other, member): (&Source, &Member)| member.has_left(other).then(|| other.clone());
+        let left = self.of_sensor(source).find_map(has_left)?;
+        let member = self.members.remove(&left).expect("it was found");
+        self.shift(&left, who(&left, &member), Some(member.stand()), None);
+        self.shift(source, who(source, &member), None, Some(member.stand()));
+        self.members.insert(source.clone(), member);
+        Some(left)
+    }
+
+    /// The members of a source's sensor.
+    fn of_sensor(&self, source: &Source) -> impl Iterator<Item = (&Source, &Member)> {
+        let sensor = source.sensor.clone();
+        let from = self.members.range(Source::of_sensor(&sensor)..);
+        from.take_while(move |(source, _)| source.sensor == sensor)
+    }
+
     /// Takes in a member of another cluster. Precondition: the source is not a member here.
     fn adopt(&mut self, source: Source, member: Member) {
         self.count_in(&source, &member);

@@ -8,7 +8,7 @@ use super::taken::Taken;
 use crate::codec::{CodecError, Put, Take};
 use crate::decision::{Certainty, Severity};
 use crate::detection::Sighting;
-use crate::id::{IncidentId, RuleId};
+use crate::id::{IncidentId, ReadingId, RuleId};
 use crate::limits::EVIDENCE_REMEMBERED;
 use crate::place::Position;
 use crate::record::{Seq, incident_id};
@@ -285,6 +285,41 @@ impl Member {
         self.silent = false;
         if std::mem::take(&mut self.gone) {
             self.normal_since = Some(at);
+        }
+    }
+
+    /// Its sensor speaks elsewhere from here on.
+    pub(super) fn leave_behind(&mut self, at: Timestamp) {
+        self.raised.clear();
+        // Of what was reported once it is never known.
+        self.normal_since.get_or_insert(at);
+    }
+
+    /// Whether its sensor speaks elsewhere by now.
+    pub(super) fn has_left(&self, source: &Source) -> bool {
+        source.report.is_some() && self.normal_since.is_some()
+    }
+
+    /// Some readings that it gave.
+    pub(super) fn readings(&self) -> impl Iterator<Item = &ReadingId> {
+        let all = [&self.first, &self.worst, &self.last];
+        all.into_iter().map(|sighting| &sighting.reading)
+    }
+
+    /// Two of one name, of which one at least has left, are one: what goes on is the other. It counts
+    /// for what this does.
+    pub fn with(self, other: Self, source: &Source) -> Self {
+        let (count, origin) = (self.count, self.origin);
+        let (goes_on, left) = match self.has_left(source) {
+            true => (other, self),
+            false => (self, other),
+        };
+        Self {
+            silent: goes_on.silent | left.silent,
+            gone: goes_on.gone | left.gone,
+            count,
+            origin,
+            ..goes_on
         }
     }
 

@@ -24,6 +24,7 @@ mod spread;
 mod leaving;
 mod away;
 mod silence;
+mod movers;
 mod across;
 mod alone;
 mod regressions;
