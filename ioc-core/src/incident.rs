@@ -133,7 +133,9 @@ pub(crate) struct Incident {
     pub told_at: Timestamp,
     /// When each of its timers is due, by [`Purpose`].
     pub dues: [Option<Timestamp>; Purpose::COUNT],
-    /// Since when those run that wait for something to last, by their places among these.
+    /// Since when those run that wait for something to last, by their places among these; and while
+    /// something parts from it in steps, when the round after this one is due: [`Timestamp::MAX`] if
+    /// none is.
     pub lasts_since: [Timestamp; Purpose::LASTING],
     /// When its sources first and last observed it; of rules with a front only.
     pub observed: Option<(Timestamp, Timestamp)>,

@@ -254,6 +254,10 @@ pub const NAMED_BYTES_MAX: usize = 32_768;
 /// dark or silent parts from it.
 pub const MEMBERS_PER_STEP: usize = 256;
 
+/// How long after one round in which something parts from an incident the next is, at least. What is to
+/// part meanwhile shares that one.
+pub const PARTINGS_APART: Millis = Millis::minutes(1);
+
 /// How many members of what is over one record takes out of memory.
 pub const MEMBERS_LET_GO_PER_RECORD: usize = 64;
 

@@ -22,6 +22,7 @@ use super::index::{CellIndex, Near};
 use crate::bundle::{Along, CorrelationRule};
 use crate::hash::Map;
 use crate::id::{NodeId, ReadingKind, SensorId};
+use crate::limits::NETWORK_DEPTH_MAX;
 use crate::meters::Meters;
 use crate::network::Networks;
 use crate::place::Position;
@@ -158,11 +159,22 @@ impl NetworkIndex {
         self.networks.is_feeder(node).then_some(after)
     }
 
-    /// The sensors that feed a sensor, over all levels, the nearest first.
-    pub fn feeders_of(&self, sensor: &SensorId) -> impl Iterator<Item = &SensorId> {
-        let feeders = self.node(sensor).into_iter();
-        let feeders = feeders.flat_map(|node| self.networks.feeders(node));
+    /// The node that feeds a sensor directly.
+    pub fn hangs_on(&self, sensor: &SensorId) -> Option<u32> {
+        self.networks.feeders(self.node(sensor)?).next()
+    }
+
+    /// The sensors that feed what hangs on a node, over all levels, the nearest first.
+    pub fn feeding(&self, node: u32) -> impl Iterator<Item = &SensorId> {
+        let feeders = std::iter::once(node).chain(self.networks.feeders(node));
+        let feeders = feeders.take(NETWORK_DEPTH_MAX);
         feeders.filter_map(|node| self.networks.sensor(node))
+    }
+
+    /// The sensors that feed a sensor.
+    pub fn feeders_of(&self, sensor: &SensorId) -> impl Iterator<Item = &SensorId> {
+        let node = self.hangs_on(sensor).into_iter();
+        node.flat_map(|node| self.feeding(node))
     }
 
     /// Whether a case has a member under the same feeder, and the node feeds nothing itself.

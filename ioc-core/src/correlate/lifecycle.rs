@@ -85,6 +85,10 @@ impl Correlator {
         let (Some(place), Some(due)) = (why.lasting(), incident.dues[why as usize]) else {
             return false;
         };
+        if why == Purpose::Part && incident.parts_from.is_some() {
+            // Who has to follow has had the time for it; what is left of the round is steps.
+            return false;
+        }
         let Some((since, mut due)) = turn.desk.away.waits_on(incident.lasts_since[place], due)
         else {
             return false;
@@ -357,6 +361,7 @@ impl Correlator {
         self.tell(slot, Verdict::IncidentCleared, turn);
         let due = turn.at + self.rule.reopen_within;
         self.set_timer(slot, Purpose::Retire, Some(due), turn);
+        self.part_in_time(slot, turn);
     }
 
     /// An incident is over for good; only how it ended is remembered.

@@ -82,7 +82,7 @@ impl Correlator {
                 let incident = &mut self.case_mut(one).incident;
                 incident.unites.push_front(id);
                 incident.asked.extend(asked.map(|asked| asked.with(id)));
-                self.move_some_members(one, other);
+                self.move_some_members(one, other, turn);
                 break;
             }
             let begin = turn.decisions.len();
@@ -206,14 +206,8 @@ impl Correlator {
             let due = turn.at + CHILDREN_STEP;
             self.set_timer(slot, Purpose::Adopt, Some(due), turn);
         }
-        if let Some(due) = loser_parts {
-            self.case_mut(slot).incident.parts_from = None;
-            self.set_timer(
-                slot,
-                Purpose::Part,
-                Some(due.max(turn.at + CHILDREN_STEP)),
-                turn,
-            );
+        if between_incidents {
+            self.part_by_both(slot, loser_parts, turn);
         }
         slot
     }
@@ -251,7 +245,7 @@ impl Correlator {
 
     /// Moves some members of the smaller of two cases to the larger, which it is about to become one
     /// with.
-    fn move_some_members(&mut self, one: u32, other: u32) {
+    fn move_some_members(&mut self, one: u32, other: u32, turn: &mut Turn<'_>) {
         let members = |slot: u32| self.case(slot).cluster.len();
         let (from, to) = match members(one) < members(other) {
             true => (one, other),
@@ -272,6 +266,8 @@ impl Correlator {
         let case = self.case_mut(to);
         let (severity, certainty) = case.cluster.verdict();
         case.incident.rise(severity, certainty);
+        let parts = self.case(from).incident.dues[Purpose::Part as usize];
+        self.part_by_both(to, parts, turn);
         self.touch(from);
         self.touch(to);
     }

@@ -4,26 +4,43 @@
 //! as a whole since they failed (`group/sites.rs`). Leaves: what is fed by them and has not followed
 //! within `nested_after` opens as children of the incident, each group of things that belong together
 //! by itself, so that nobody takes the last dark street for a part of what is repaired. Promise: it
-//! needs no company to open, for people know of it already; a sensor that is silent by itself opens
-//! nothing, and a street that nobody hears is unknown until it is heard; many are parted in steps,
-//! spread over logical time. Next: `family.rs`.
+//! needs no company to open, for people know of it already; it waits for what feeds it and not for
+//! other blocks, of which one may be restored every few minutes for hours; a sensor that is silent by
+//! itself opens nothing, and a street that nobody hears is unknown until it is heard; many are parted in
+//! steps, spread over logical time.
+//!
+//! A round asks all members, some with each step. One is awaited, or under way, as long as a feeder among
+//! the members that is normal again has not been for long enough: each round finds out when the next is
+//! due, a minute later at least, from whom it passes by and from what becomes normal behind its back.
+//! Next: `family.rs`.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use super::{Correlator, Spot, Turn};
+use crate::away::Away;
 use crate::book::For;
 use crate::decision::{Severity, Way};
 use crate::detection::Sighting;
 use crate::group::Unheard;
+use crate::hash::Map;
 use crate::id::{IncidentId, RuleId, SensorId};
 use crate::incident::{Case, Cluster, Incident, Member, Purpose, Source};
-use crate::limits::{CHILDREN_PER_STEP, CHILDREN_STEP, MEMBERS_PER_STEP, TELL_INTERVAL};
+use crate::limits::{
+    CHILDREN_PER_STEP, CHILDREN_STEP, MEMBERS_PER_STEP, PARTINGS_APART, TELL_INTERVAL,
+};
 use crate::place::Position;
 use crate::shared::Shared;
-use crate::time::{Millis, Timestamp};
+use crate::time::Timestamp;
 
 /// How grave a street is that nobody hears since its feeder failed: as a dark one.
 const UNHEARD: Severity = Severity::Moderate;
+
+/// The place of what is to part among what has to last.
+const PARTS: usize = match Purpose::Part.lasting() {
+    Some(place) => place,
+    None => panic!("who has to follow has so long while somebody hears him"),
+};
 
 impl Correlator {
     /// A sensor is normal again. If others of its incident hang on it, or streets may be silent below it,
@@ -35,11 +52,8 @@ impl Correlator {
         let Some(after) = self.network.nested_after(sensor) else {
             return;
         };
-        let case = self.case(slot);
-        let may_part = case.cluster.has_lasting() || turn.rules.knows_streets();
-        if case.incident.opened_at.is_some() && may_part {
-            self.case_mut(slot).incident.parts_from = None;
-            self.time_to_part(slot, after, turn);
+        if self.may_part(slot, turn) && !self.awaits_a_round(slot) {
+            self.part_by(slot, turn.at + after, turn);
         }
     }
 
@@ -71,32 +85,100 @@ impl Correlator {
         let Some(after) = self.rule.along.nested_after else {
             return;
         };
-        let Case { incident, cluster } = self.case(slot);
-        let is_timed = incident.dues[Purpose::Part as usize].is_some();
-        if incident.opened_at.is_some() && !is_timed && self.is_restored(sensor, cluster) {
-            self.time_to_part(slot, after, turn);
+        let is_restored = || {
+            let mut below = Below::new(self, slot, &turn.desk.away);
+            below.restored_for_long_at(sensor).is_some()
+        };
+        if !self.awaits_a_round(slot) && is_restored() {
+            self.part_by(slot, turn.at + after, turn);
         }
     }
 
-    /// What is still dark then parts from an incident: no later than that can be forgotten.
-    fn time_to_part(&mut self, slot: u32, after: Millis, turn: &mut Turn<'_>) {
-        let mut due = self.before_it_retires(slot, turn.at + after);
+    /// Whether anything may be there that parts from a case.
+    fn may_part(&self, slot: u32, turn: &Turn<'_>) -> bool {
         let Case { incident, cluster } = self.case(slot);
-        if !cluster.has_lasting() && incident.dues[Purpose::Retire as usize].is_none() {
-            let soonest: Timestamp = turn.at + self.rule.clear_after + self.rule.reopen_within;
-            due = due.min(soonest - CHILDREN_STEP);
+        let lasts = cluster.has_lasting() || turn.rules.knows_streets();
+        incident.opened_at.is_some() && lasts
+    }
+
+    /// Whether a round is awaited that has not begun: it comes sooner than what has to follow from now on
+    /// has had the time, and finds out when the next is due.
+    fn awaits_a_round(&self, slot: u32) -> bool {
+        let incident = &self.case(slot).incident;
+        incident.dues[Purpose::Part as usize].is_some() && incident.parts_from.is_none()
+    }
+
+    /// Two incidents are one, or some members are another's by now. The next round comes no later than
+    /// that of the `other` would have; and what of the one may hang on what is well of the other has as
+    /// long as ever.
+    pub(super) fn part_by_both(
+        &mut self,
+        slot: u32,
+        other: Option<Timestamp>,
+        turn: &mut Turn<'_>,
+    ) {
+        let after = self.rule.along.nested_after;
+        if let Some(after) = after.filter(|_| self.may_part(slot, turn)) {
+            self.part_by(slot, other.unwrap_or(turn.at + after), turn);
         }
-        self.set_timer(slot, Purpose::Part, Some(due.max(turn.at)), turn);
+    }
+
+    /// The next round of an incident comes no later than then: the one after this, while one is under
+    /// way.
+    fn part_by(&mut self, slot: u32, due: Timestamp, turn: &mut Turn<'_>) {
+        let incident = &mut self.case_mut(slot).incident;
+        if incident.opened_at.is_none() {
+            return;
+        }
+        if incident.parts_from.is_some() {
+            let next = &mut incident.lasts_since[PARTS];
+            *next = due.min(*next);
+            return;
+        }
+        let running = incident.dues[Purpose::Part as usize];
+        if running.is_none_or(|running| due < running) {
+            self.time_the_round(slot, due, turn);
+        }
+    }
+
+    /// A round comes then, or a further step of it: no later than an incident of which nothing lasts can
+    /// be forgotten, which waits for the steps.
+    fn time_the_round(&mut self, slot: u32, due: Timestamp, turn: &mut Turn<'_>) {
+        let due = self.before_it_retires(slot, due);
+        let due = due.max(turn.at + CHILDREN_STEP);
+        self.set_timer(slot, Purpose::Part, Some(due), turn);
+        if self.retires_at(slot).is_some_and(|retires| retires <= due) {
+            self.set_timer(slot, Purpose::Retire, Some(due + CHILDREN_STEP), turn);
+        }
+    }
+
+    /// An incident is over: what is to part from it does before it is forgotten.
+    pub(super) fn part_in_time(&mut self, slot: u32, turn: &mut Turn<'_>) {
+        let running = self.case(slot).incident.dues[Purpose::Part as usize];
+        if let Some(due) = running.filter(|due| self.before_it_retires(slot, *due) < *due) {
+            self.time_the_round(slot, due, turn);
+        }
     }
 
     /// This time, or the last before an incident of which nothing lasts is forgotten.
     pub(super) fn before_it_retires(&self, slot: u32, due: Timestamp) -> Timestamp {
-        let Case { incident, cluster } = self.case(slot);
-        let retires = incident.dues[Purpose::Retire as usize];
-        match retires.filter(|_| !cluster.has_lasting()) {
+        match self.retires_at(slot) {
             Some(retires) => due.min(retires - CHILDREN_STEP),
             None => due,
         }
+    }
+
+    /// When an incident of which nothing lasts is forgotten.
+    fn retires_at(&self, slot: u32) -> Option<Timestamp> {
+        let Case { incident, cluster } = self.case(slot);
+        let retires = incident.dues[Purpose::Retire as usize];
+        retires.filter(|_| !cluster.has_lasting())
+    }
+
+    /// Whether an incident is forgotten before there can be another round.
+    fn is_last_round(&self, slot: u32, at: Timestamp) -> bool {
+        let retires = self.retires_at(slot);
+        retires.is_some_and(|retires| retires - CHILDREN_STEP <= at + CHILDREN_STEP)
     }
 
     /// From which of its sensors on the next step parts what stays dark.
@@ -125,9 +207,18 @@ impl Correlator {
         turn: &mut Turn<'_>,
     ) {
         let slot = self.slots[&id];
-        self.case_mut(slot).incident.dues[Purpose::Part as usize] = None;
-        let members = self.case(slot).cluster.len();
-        let (nested, next) = self.nested(slot, unheard);
+        let Case { incident, cluster } = self.case_mut(slot);
+        incident.dues[Purpose::Part as usize] = None;
+        let passed = match incident.parts_from {
+            Some(_) => incident.lasts_since[PARTS],
+            None => Timestamp::MAX,
+        };
+        let members = cluster.len();
+        let Found {
+            nested,
+            goes_on,
+            next,
+        } = self.nested(slot, unheard, turn);
         let parted = nested
             .iter()
             .map_while(|stays| self.part_one(slot, stays, turn));
@@ -143,30 +234,56 @@ impl Correlator {
             }
             self.touch(child);
         }
-        let due = next.as_ref().map(|_| turn.at + CHILDREN_STEP);
-        self.case_mut(slot).incident.parts_from = next;
-        self.set_timer(slot, Purpose::Part, due, turn);
+        let next = passed.min(next);
+        let steps_follow = goes_on.is_some();
+        self.case_mut(slot).incident.parts_from = goes_on;
+        if steps_follow {
+            self.time_the_round(slot, turn.at + CHILDREN_STEP, turn);
+            self.case_mut(slot).incident.lasts_since[PARTS] = next;
+        } else if next < Timestamp::MAX && !self.is_last_round(slot, turn.at) {
+            self.time_the_round(slot, next.max(turn.at + PARTINGS_APART), turn);
+        }
         self.touch(slot);
     }
 
-    /// What is below a feeder that is normal again, while nothing that feeds it stands: the members that
-    /// are heard to be dark, and believed, and who is silent with his street; as many as one step takes,
-    /// and from where the next goes on. Who is silent by himself or distrusted opens nothing.
+    /// What is below feeders that have been normal for long enough, while nothing that feeds them stands:
+    /// the members that are heard to be dark, and believed, and who is silent with his street. Who is
+    /// silent by himself or distrusted opens nothing.
     fn nested(
         &self,
         slot: u32,
         (unheard, rest): (Vec<Unheard>, Option<SensorId>),
-    ) -> (Vec<Stays>, Option<SensorId>) {
+        turn: &Turn<'_>,
+    ) -> Found {
         let Case { incident, cluster } = self.case(slot);
-        let (mut nested, mut next) = (Vec::new(), rest);
+        let mut below = Below::new(self, slot, &turn.desk.away);
+        let is_last = self.is_last_round(slot, turn.at);
+        let (mut nested, mut goes_on) = (Vec::new(), rest);
+        let next = Cell::new(Timestamp::MAX);
+        let waits_until = |ripe: Timestamp| next.set(ripe.min(next.get()));
+        let mut is_to_part = |sensor: &SensorId| match below.restored_for_long_at(sensor) {
+            Some(ripe) if ripe > turn.at && !is_last => {
+                waits_until(ripe);
+                false
+            }
+            restored => restored.is_some(),
+        };
         let sensors = cluster.sensors_from(incident.parts_from.as_ref());
-        for (number, sensor) in sensors.enumerate() {
+        for (number, (sensor, member)) in sensors.enumerate() {
             if number == MEMBERS_PER_STEP || nested.len() == CHILDREN_PER_STEP {
-                next = next.into_iter().chain([sensor.clone()]).min();
+                goes_on = goes_on.into_iter().chain([sensor.clone()]).min();
                 break;
             }
-            if cluster.hears(&Source::of_sensor(sensor)) && self.is_restored(sensor, cluster) {
-                nested.push(Stays::Dark(sensor.clone()));
+            if member.is_heard() {
+                if is_to_part(sensor) {
+                    nested.push(Stays::Dark(sensor.clone()));
+                }
+            } else if let Some(ripe) = self.normal_for_long_at(member, &turn.desk.away)
+                && ripe > turn.at
+                && self.network.nested_after(sensor).is_some()
+            {
+                // What is bright below it now may be dark when its time is over.
+                waits_until(ripe);
             }
         }
         for unheard in unheard {
@@ -181,29 +298,31 @@ impl Correlator {
                 }
                 Some(_) => continue,
             };
-            if self.is_restored(stays.sensor(), cluster) {
+            if is_to_part(stays.sensor()) {
                 nested.push(stays);
             }
         }
         nested.sort_by(|one, other| one.sensor().cmp(other.sensor()));
-        if let Some(next) = &next {
-            nested.retain(|stays| stays.sensor() < next);
+        if let Some(goes_on) = &goes_on {
+            nested.retain(|stays| stays.sensor() < goes_on);
         }
         if let Some(first) = nested.get(CHILDREN_PER_STEP) {
-            next = Some(first.sensor().clone());
+            goes_on = Some(first.sensor().clone());
             nested.truncate(CHILDREN_PER_STEP);
         }
-        (nested, next)
+        Found {
+            nested,
+            goes_on,
+            next: next.get(),
+        }
     }
 
-    /// Whether the highest of the members that feed a sensor is normal again.
-    fn is_restored(&self, sensor: &SensorId, cluster: &Cluster) -> bool {
-        let feeders = self.network.feeders_of(sensor);
-        let members = feeders.map(Source::of_sensor);
-        let highest = members
-            .filter(|source| cluster.member(source).is_some())
-            .last();
-        highest.is_some_and(|highest| !cluster.stands(&highest))
+    /// When a member that is normal again has been for long enough, while somebody could hear it.
+    fn normal_for_long_at(&self, member: &Member, away: &Away) -> Option<Timestamp> {
+        let since = member.normal_since()?;
+        let due = since + self.rule.along.nested_after?;
+        let longer = away.waits_on(since, due);
+        Some(longer.map_or(due, |(_, due)| due))
     }
 
     /// Parts one member, or who is silent: it joins what was parted already and belongs together with
@@ -300,10 +419,63 @@ impl Correlator {
     /// The way from what is well again to what stays dark.
     fn way_from_restored(&self, child: u32, parent: IncidentId) -> Option<Box<Way>> {
         let cluster = &self.case(self.slots[&parent]).cluster;
-        let dark = self.case(child).cluster.sensors_from(None).next()?;
+        let (dark, _) = self.case(child).cluster.sensors_from(None).next()?;
         let is_member = |sensor: &SensorId| cluster.member(&Source::of_sensor(sensor)).is_some();
         let way = self.network.way_from_highest(dark, is_member);
         way.map(Box::new)
+    }
+}
+
+/// What one step of a round finds.
+#[derive(Debug)]
+struct Found {
+    /// What parts, as much as one step takes.
+    nested: Vec<Stays>,
+    /// From where the next step goes on.
+    goes_on: Option<SensorId>,
+    /// When the first of those that it has passed by will have had the time to follow, or the first feeder
+    /// that is normal again will have been for long enough; [`Timestamp::MAX`] if there are none.
+    next: Timestamp,
+}
+
+/// What hangs on the members of an incident, for as long as none of them changes. Of those that hang on
+/// one feeder it is found out once.
+struct Below<'a> {
+    correlator: &'a Correlator,
+    cluster: &'a Cluster,
+    away: &'a Away,
+    known: Map<u32, Option<Timestamp>>,
+}
+
+impl<'a> Below<'a> {
+    fn new(correlator: &'a Correlator, slot: u32, away: &'a Away) -> Self {
+        Self {
+            correlator,
+            cluster: &correlator.case(slot).cluster,
+            away,
+            known: Map::default(),
+        }
+    }
+
+    /// If the highest of the members that feed a sensor is normal again: from when on it, and all others
+    /// of them that are, have been for long enough.
+    fn restored_for_long_at(&mut self, sensor: &SensorId) -> Option<Timestamp> {
+        let feeder = self.correlator.network.hangs_on(sensor)?;
+        if let Some(known) = self.known.get(&feeder) {
+            return *known;
+        }
+        let feeding = self.correlator.network.feeding(feeder);
+        let sources = feeding.map(Source::of_sensor);
+        let members = sources.filter_map(|source| self.cluster.member(&source));
+        let (mut highest_stands, mut ripe) = (true, Timestamp::MIN);
+        for member in members {
+            highest_stands = member.stands();
+            let own = self.correlator.normal_for_long_at(member, self.away);
+            ripe = ripe.max(own.unwrap_or(Timestamp::MIN));
+        }
+        let restored = (!highest_stands).then_some(ripe);
+        self.known.insert(feeder, restored);
+        restored
     }
 }
 

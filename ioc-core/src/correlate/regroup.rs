@@ -16,7 +16,7 @@ use crate::decision::{
     Cause, Certainty, Condition, Named, Refusal, RefusalCode, Severity, Verdict,
 };
 use crate::id::IncidentId;
-use crate::incident::{Asked, Case, Cluster, Incident, Member, Source, Word};
+use crate::incident::{Asked, Case, Cluster, Incident, Member, Purpose, Source, Word};
 use crate::limits::{EVIDENCE_PER_DECISION_MAX, MEMBERS_MOVED_PER_STEP, MERGERS_ASKED_MAX};
 use crate::time::Timestamp;
 
@@ -105,6 +105,7 @@ impl Correlator {
         let (sources, said) = self.go_over(slot, &meant, (new, cause), turn);
         self.move_sources(&sources, slot, part);
         self.begin_part(part, said, turn);
+        self.part_where_it_is([slot, part], turn);
         // Nobody knew of it: nothing appears that was hidden.
         let _ = self.heed_cause(part, turn);
         self.case_mut(slot).incident.keep_apart(new);
@@ -181,6 +182,7 @@ impl Correlator {
     ) {
         self.note_what_moves(sources, [from, into], turn);
         let (severity, certainty) = self.move_sources(sources, from, into);
+        self.part_where_it_is([from, into], turn);
         let case = self.case_mut(into);
         case.incident.rise(severity, certainty);
         case.incident.urgent = false;
@@ -217,6 +219,16 @@ impl Correlator {
             origin: self.origin_of_some(from, sources),
         };
         turn.desk.family.has_taken_in([own, moved]);
+    }
+
+    /// Members of the first of two incidents are the other's: what of them was to part still is, wherever
+    /// it and what feeds it are by now.
+    fn part_where_it_is(&mut self, both: [u32; 2], turn: &mut Turn<'_>) {
+        let [from, _] = both;
+        let due = self.case(from).incident.dues[Purpose::Part as usize];
+        for slot in both {
+            self.part_by_both(slot, due, turn);
+        }
     }
 
     /// All of those who were to go over have.

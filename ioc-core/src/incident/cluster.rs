@@ -225,14 +225,17 @@ impl Cluster {
     }
 
     /// The sensors among them in the order of their names, from this one on.
-    pub fn sensors_from(&self, from: Option<&SensorId>) -> impl Iterator<Item = &SensorId> {
+    pub fn sensors_from(
+        &self,
+        from: Option<&SensorId>,
+    ) -> impl Iterator<Item = (&SensorId, &Member)> {
         let from = match from {
             Some(sensor) => Bound::Included(Source::of_sensor(sensor)),
             None => Bound::Unbounded,
         };
         let members = self.members.range((from, Bound::Unbounded));
         let sensors = members.filter(|(source, _)| source.report.is_none());
-        sensors.map(|(source, _)| &source.sensor)
+        sensors.map(|(source, member)| (&source.sensor, member))
     }
 
     pub fn into_members(self) -> impl Iterator<Item = (Source, Member)> {
@@ -578,14 +581,12 @@ impl Cluster {
 
     /// Whether this source stands: says at this time that something is wrong.
     pub fn stands(&self, source: &Source) -> bool {
-        let member = self.members.get(source);
-        member.is_some_and(|member| !matches!(member.standing(), Standing::Normal | Standing::Gone))
+        self.members.get(source).is_some_and(Member::stands)
     }
 
     /// Whether this source is heard to be abnormal, and believed.
     pub fn hears(&self, source: &Source) -> bool {
-        let member = self.members.get(source);
-        member.is_some_and(|member| member.standing() == Standing::Abnormal)
+        self.members.get(source).is_some_and(Member::is_heard)
     }
 
     /// When the first of its members was heard that weigh something at this time.

@@ -182,6 +182,21 @@ impl Member {
         })
     }
 
+    /// Since when it is normal again, as it says, if it is.
+    pub fn normal_since(&self) -> Option<Timestamp> {
+        self.normal_since
+    }
+
+    /// Whether it stands: says at this time that something is wrong.
+    pub fn stands(&self) -> bool {
+        !matches!(self.standing(), Standing::Normal | Standing::Gone)
+    }
+
+    /// Whether it is heard to be abnormal, and believed.
+    pub fn is_heard(&self) -> bool {
+        self.standing() == Standing::Abnormal
+    }
+
     /// When it was first and last heard.
     pub fn heard(&self) -> (Timestamp, Timestamp) {
         (self.first.at, self.last.at)

@@ -1,5 +1,6 @@
 //! Stories of networks: what feeds what, where water goes, who is next on the line.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use expect_test::expect;
@@ -588,6 +589,11 @@ fn what_is_stale_opens_nothing_and_joins_nothing() {
 
 /// A substation with two feeders of its own, and lamps on both; people know of what is dark.
 fn nested_city() -> BundleBuilder {
+    nested_city_of(Millis::minutes(10))
+}
+
+/// The same, where so long is waited for what is fed.
+fn nested_city_of(nested_after: Millis) -> BundleBuilder {
     BundleBuilder::new()
         .sensor("substation", "power", metres(0, 0))
         .sensor("feeder-1", "power", metres(1_000, 0))
@@ -616,7 +622,7 @@ fn nested_city() -> BundleBuilder {
             rule.sources_min = 3;
             rule.along = Along {
                 fed_by: true,
-                nested_after: Some(Millis::minutes(10)),
+                nested_after: Some(nested_after),
                 ..Along::default()
             };
         })
@@ -660,6 +666,321 @@ fn inv_15_what_stays_dark_when_its_feeder_is_well_again_is_an_outage_of_its_own(
             11:50 cleared outage#4 moderate 2 sensors
         "#]],
     );
+}
+
+/// The same, and two more substations that hang on the same station, each with a lamp.
+fn blocks() -> BundleBuilder {
+    nested_city()
+        .sensor("substation-2", "power", metres(300, 0))
+        .sensor("substation-3", "power", metres(-300, 0))
+        .without_node("substation")
+        .node("station", |_| ())
+        .fed_by("substation", "station")
+        .fed_by("substation-2", "station")
+        .fed_by("substation-3", "station")
+        .sensor("lamp-5", "lamp", metres(0, 5_000))
+        .sensor("lamp-6", "lamp", metres(0, -5_000))
+        .fed_by("lamp-5", "substation-2")
+        .fed_by("lamp-6", "substation-3")
+}
+
+/// When outages open, and which are caused by another.
+fn openings(builder: BundleBuilder, timeline: &str) -> Vec<String> {
+    let told = run(&[("first", &builder.build())], timeline);
+    let opened = told.lines().filter(|line| line.contains(" opened "));
+    opened.map(str::to_owned).collect()
+}
+
+/// When those of them open that are caused by another.
+fn children(builder: BundleBuilder, timeline: &str) -> Vec<String> {
+    let opened = openings(builder, timeline).into_iter();
+    let caused = opened.filter(|line| line.contains("caused by"));
+    let time = |line: String| line.split(' ').next().map(str::to_owned);
+    caused.filter_map(time).collect()
+}
+
+const ALL_DARK: &str = "10:00 substation 0
+     10:00 substation-2 0
+     10:00 substation-3 0
+     10:01 lamp-1 0
+     10:01 lamp-5 0
+     10:01 lamp-6 0
+";
+
+#[test]
+fn inv_15_what_stays_dark_of_one_block_does_not_wait_until_the_last_is_restored() {
+    let restored = "11:00 substation 1
+         11:08 substation-2 1
+         11:12 lamp-6 1
+         11:16 substation-3 1
+         12:30 tick";
+    assert_eq!(
+        openings(blocks(), &format!("{ALL_DARK}{restored}")),
+        [
+            "10:00 opened outage#1 severe: substation 0",
+            "11:10 opened outage#2 moderate caused by outage#1",
+            "11:18 opened outage#3 moderate caused by outage#1",
+        ]
+    );
+}
+
+#[test]
+fn inv_15_what_feeds_it_directly_has_been_well_for_as_long() {
+    let restored = "10:00 feeder-1 0
+         11:00 substation 1
+         11:00 substation-2 1
+         11:00 substation-3 1
+         11:08 feeder-1 1
+         11:09 lamp-5 1
+         11:09 lamp-6 1
+         12:30 tick";
+    assert_eq!(
+        openings(blocks(), &format!("{ALL_DARK}{restored}")),
+        [
+            "10:00 opened outage#1 severe: substation 0",
+            "11:18 opened outage#2 moderate caused by outage#1",
+        ]
+    );
+}
+
+/// Seventy lamps of the first substation, one after the other in order of their names and far from each
+/// other, so that it takes three steps until all have parted.
+fn row(builder: BundleBuilder) -> (BundleBuilder, String) {
+    let (mut builder, mut dark) = (builder, String::new());
+    for lamp in 0..70 {
+        let id = format!("row-{lamp:02}");
+        let place = metres(20_000 + lamp * 1_000, 0);
+        builder = builder.sensor(&id, "lamp", place).fed_by(&id, "substation");
+        dark += &format!("10:01 {id} 0\n");
+    }
+    (builder, dark)
+}
+
+#[test]
+fn inv_15_what_ripens_while_others_part_in_steps_is_not_forgotten() {
+    // The one lamp comes first by its name, and has been passed when it is ripe; the feeder of the other
+    // has been, and is restored then.
+    let (builder, row) = row(blocks());
+    let builder = builder
+        .sensor("a-lamp", "lamp", metres(0, 50_000))
+        .fed_by("a-lamp", "substation-2")
+        .sensor("a-feeder", "power", metres(0, 0))
+        .fed_by("a-feeder", "station")
+        .sensor("b-lamp", "lamp", metres(0, 60_000))
+        .fed_by("b-lamp", "a-feeder");
+    let timeline = format!(
+        "{ALL_DARK}10:00 a-feeder 0
+         10:01 a-lamp 0
+         10:01 b-lamp 0
+         {row}
+         11:00:00 substation 1
+         11:00:00.002 substation-2 1
+         11:01 lamp-5 1
+         11:10 tick
+         11:10:00.001 a-feeder 1
+         11:10:00.002 tick
+         12:30 tick"
+    );
+    let opened = children(builder, &timeline);
+    // The first lamp and those of the row, and then these.
+    assert_eq!(opened.len(), 71 + 2, "{opened:?}");
+    let in_steps = opened[..71].iter();
+    assert_eq!(
+        Vec::from_iter(in_steps.collect::<BTreeSet<_>>()),
+        ["11:10", "11:10:00.001", "11:10:00.002"]
+    );
+    assert_eq!(opened[71..], ["11:11:00.002", "11:20:00.001"]);
+}
+
+#[test]
+fn inv_15_nobody_follows_while_nobody_listens() {
+    let restored = "11:00 substation 1
+         11:05 substation-2 1
+         11:36 started after=11:06
+         12:30 tick";
+    // Four minutes of the ten are left of the one, and nine of the other.
+    assert_eq!(
+        openings(blocks(), &format!("{ALL_DARK}{restored}")),
+        [
+            "10:00 opened outage#1 severe: substation 0",
+            "11:40 opened outage#2 moderate caused by outage#1",
+            "11:45 opened outage#3 moderate caused by outage#1",
+        ]
+    );
+}
+
+#[test]
+fn p5_blocks_that_are_restored_one_after_the_other_part_in_rounds_a_minute_apart() {
+    let mut builder = blocks();
+    let mut timeline = ALL_DARK.to_owned();
+    for block in 0..40 {
+        let (feeder, lamp) = (format!("block-{block}"), format!("of-{block}"));
+        builder = builder
+            .sensor(&feeder, "power", metres(0, 0))
+            .fed_by(&feeder, "station")
+            .sensor(&lamp, "lamp", metres(20_000 + block * 1_000, 0))
+            .fed_by(&lamp, &feeder);
+        let (minute, second) = (2 * block / 60, 2 * block % 60);
+        timeline += &format!("10:00 {feeder} 0\n10:01 {lamp} 0\n");
+        timeline += &format!("11:{minute:02}:{second:02} {feeder} 1\n");
+    }
+    timeline += "12:30 tick";
+    let opened = children(builder, &timeline);
+    assert_eq!(opened.len(), 40, "{opened:?}");
+    let rounds: BTreeSet<_> = opened.iter().collect();
+    assert_eq!(Vec::from_iter(rounds), ["11:10", "11:11", "11:12"]);
+}
+
+/// The first two feeders fail, each with a lamp, and are restored then; two outages that a person says
+/// are one.
+fn two_outages(restored: [&str; 2], merged: &str) -> Vec<String> {
+    let [one, two] = restored;
+    openings(
+        nested_city(),
+        &format!(
+            "09:59 substation 1
+             10:00 feeder-1 0
+             10:01 feeder-2 0
+             10:02 lamp-1 0
+             10:02 lamp-4 0
+             {one} feeder-1 1
+             {two} feeder-2 1
+             {merged} do merge outage#1 other=outage#2
+             12:30 tick"
+        ),
+    )
+}
+
+#[test]
+fn inv_15_what_stays_dark_of_either_of_two_that_become_one_parts_when_it_would_have() {
+    let opened = |first: &str, second: &str| {
+        [
+            "10:00 opened outage#1 severe: feeder-1 0".to_owned(),
+            "10:01 opened outage#2 severe: feeder-2 0".to_owned(),
+            format!("{first} opened outage#3 moderate caused by outage#1"),
+            format!("{second} opened outage#4 moderate caused by outage#1"),
+        ]
+    };
+    assert_eq!(
+        two_outages(["11:00", "11:06"], "11:08"),
+        opened("11:10", "11:16")
+    );
+    assert_eq!(
+        two_outages(["11:06", "11:00"], "11:08"),
+        opened("11:10", "11:16")
+    );
+    // Of the one all has parted by then.
+    assert_eq!(
+        two_outages(["11:00", "11:09"], "11:12"),
+        [
+            "10:00 opened outage#1 severe: feeder-1 0",
+            "10:01 opened outage#2 severe: feeder-2 0",
+            "11:10 opened outage#3 moderate caused by outage#1",
+            "11:19 opened outage#4 moderate caused by outage#1"
+        ]
+    );
+}
+
+#[test]
+fn inv_15_what_stays_dark_parts_also_from_what_a_person_has_split() {
+    let timeline = |split: &str| {
+        format!(
+            "10:00 substation 0
+             10:00 feeder-1 0
+             10:00 feeder-2 0
+             10:02 lamp-1 0
+             10:02 lamp-4 0
+             11:00 substation 1
+             11:00 feeder-1 1
+             11:00 feeder-2 1
+             11:05 {split}
+             12:30 tick"
+        )
+    };
+    let opened = openings(
+        nested_city(),
+        &timeline("do split outage#1 sources=feeder-2,lamp-4"),
+    );
+    assert_eq!(
+        opened,
+        [
+            "10:00 opened outage#1 severe: substation 0",
+            "11:10 opened outage#3 moderate caused by outage#1",
+            "11:10 opened outage#4 moderate caused by outage#2",
+        ]
+    );
+}
+
+#[test]
+fn a_lamp_that_another_city_hangs_on_nothing_does_not_part() {
+    let first = blocks().build();
+    let second = blocks().without_node("lamp-1").build();
+    let timeline = format!(
+        "{ALL_DARK}11:00 substation 1
+         11:02 substation-2 1
+         11:05 reload second
+         12:30 tick"
+    );
+    let told = run(&[("first", &first), ("second", &second)], &timeline);
+    let opened: Vec<_> = told
+        .lines()
+        .filter(|line| line.contains(" opened "))
+        .collect();
+    assert_eq!(
+        opened,
+        [
+            "10:00 opened outage#1 severe: substation 0",
+            "11:12 opened outage#2 moderate caused by outage#1",
+        ]
+    );
+}
+
+/// A street of forty meters below the first feeder, and a lamp, in a city that waits two hours for
+/// what is fed.
+fn patient_street() -> BundleBuilder {
+    let mut builder = nested_city_of(Millis::minutes(120))
+        .silence("meter-silent", "meter", 3, Millis::minutes(5))
+        .fed_by("street", "feeder-1")
+        .site_silence("feeder-unheard", SiteBy::Feeder, |site| {
+            site.explained_by = vec!["no-power".parse().unwrap()];
+        });
+    for number in 0..40 {
+        let id = format!("meter-{number:02}");
+        builder = builder
+            .sensor_with(&id, "meter", |sensor| {
+                sensor.position = Some(metres(2_000, 10 * number));
+                sensor.interval = Some(Millis::minutes(1));
+            })
+            .fed_by(&id, "street");
+    }
+    builder
+}
+
+#[test]
+fn inv_15_what_is_to_part_does_before_its_outage_is_forgotten_however_many_steps_that_takes() {
+    let mut timeline = String::from(
+        "10:01 feeder-1 0
+         10:02 lamp-1 0
+         11:00 feeder-1 1
+         11:05 lamp-1 1
+         14:00 tick\n",
+    );
+    for number in 0..40 {
+        timeline += &format!("10:00 meter-{number:02} 1\n12:30-12:50/1 meter-{number:02} 1\n");
+    }
+    let told = run(&[("first", &patient_street().build())], &timeline);
+    let of_outages = told.lines().filter(|line| line.contains(" outage#"));
+    let of_outages: Vec<_> = of_outages.collect();
+    // Over at 11:15, and forgotten half an hour later; the last of them have spoken when it is well.
+    expect![[r#"
+        10:01 opened outage#1 severe: feeder-1 0
+        10:02 updated outage#1 severe 2 sensors: lamp-1 0 by feeder-1
+        11:15 cleared outage#1 severe 2 sensors
+        11:44:59.999 opened outage#2 moderate 32 sensors caused by outage#1
+        12:30 reopened outage#2 moderate 40 sensors
+        12:40 cleared outage#2 moderate 40 sensors
+    "#]]
+    .assert_eq(&(of_outages.join("\n") + "\n"));
 }
 
 #[test]
@@ -860,7 +1181,7 @@ fn p5_many_lamps_part_in_steps_and_none_is_lost() {
     let told = run(&[("first", &builder.build())], &timeline);
     let opened = told.lines().filter(|line| line.contains("opened")).count();
     assert_eq!(opened, 101, "{told}");
-    let steps: std::collections::BTreeSet<_> = told
+    let steps: BTreeSet<_> = told
         .lines()
         .filter(|line| line.contains("opened") && line.starts_with("11:10"))
         .map(|line| line.split_whitespace().next())
