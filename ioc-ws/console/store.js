@@ -189,7 +189,9 @@ function after(before, decision) {
     updated_at: decision.at,
     ...acknowledged(before, decision),
     ...handled(before, decision),
-    ended_at: isUnderWay(decision.incident) ? null : (before?.ended_at ?? decision.at),
+    ended_at: isUnderWay(decision.incident) || isLookedInto(before, decision)
+      ? null
+      : (before?.ended_at ?? decision.at),
   };
 }
 
@@ -198,6 +200,14 @@ function after(before, decision) {
 function isUnderWay({ condition, handling }) {
   if (["merged", "closed", "dismissed"].includes(handling)) return false;
   return condition !== "cleared" || ["confirmed", "responding", "contained"].includes(handling);
+}
+
+/** Whether it is over, and a person has reopened it since, and nobody has done more than see it. */
+function isLookedInto(before, { type, incident }) {
+  const isSeen = ({ condition, handling }) =>
+    condition === "cleared" && ["new", "acknowledged"].includes(handling);
+  const was = before !== undefined && before.ended_at === null && isSeen(before);
+  return isSeen(incident) && (type === "incident_reopened" || was);
 }
 
 function acknowledged(before, decision) {

@@ -44,7 +44,7 @@ impl Incident {
     /// The incident as this decision leaves it, given what was known of it before.
     pub(crate) fn after(before: Option<&Self>, decision: &Decision) -> Option<Self> {
         let state = decision.verdict.incident()?.clone();
-        let open = is_open(&state);
+        let open = is_open(&state) || is_looked_into(before, decision, &state);
         let ended_before = before.and_then(|before| before.ended);
         let merged_into = match decision.verdict {
             Verdict::IncidentMerged { into, .. } => Some(into),
@@ -111,6 +111,18 @@ fn is_open(state: &IncidentState) -> bool {
         Handling::Merged | Handling::Closed | Handling::Dismissed(_)
     );
     !aside && (state.condition != Condition::Cleared || state.handling.is_work())
+}
+
+/// Whether it is over, and a person has reopened it since, and nobody has done more than see it.
+fn is_looked_into(before: Option<&Incident>, decision: &Decision, state: &IncidentState) -> bool {
+    let is_seen = |state: &IncidentState| {
+        let seen = matches!(state.handling, Handling::New | Handling::Acknowledged);
+        state.condition == Condition::Cleared && seen
+    };
+    // What evidence reopens is not over.
+    let reopens = matches!(decision.verdict, Verdict::IncidentReopened(_));
+    let was = before.is_some_and(|before| before.ended.is_none() && is_seen(&before.state));
+    is_seen(state) && (reopens || was)
 }
 
 /// Adds a decision to what is kept of an incident's history.

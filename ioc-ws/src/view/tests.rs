@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use ioc_core::decision::{CommandChange, DecisionHash, Progress, Severity};
+use ioc_core::decision::{CommandChange, DecisionHash, Progress, Severity, Step};
 
 use super::*;
 use crate::auth::Token;
@@ -56,6 +56,46 @@ fn an_incident_keeps_what_became_of_it() {
     assert_eq!(incident.ended, Some((3, at(3))));
     assert_eq!(incident.state.severity, Severity::Severe);
     assert_eq!(incident.rule.as_ref().unwrap().as_str(), "river-high");
+}
+
+#[test]
+fn what_a_person_reopens_when_it_is_over_is_open_until_it_is_done() {
+    let over = |handling| IncidentState {
+        condition: Condition::Cleared,
+        handling,
+        ..incident("a")
+    };
+    let handled = |handling| Verdict::IncidentHandled {
+        step: Step::Undo,
+        before: Handling::New,
+        incident: over(handling),
+    };
+    let story = [
+        (Verdict::IncidentOpened(incident("a")), true),
+        (Verdict::IncidentCleared(over(Handling::New)), false),
+        (handled(Handling::Closed), false),
+        (Verdict::IncidentReopened(over(Handling::New)), true),
+        (Verdict::IncidentUpdated(over(Handling::New)), true),
+        (
+            Verdict::IncidentAcknowledged(over(Handling::Acknowledged)),
+            true,
+        ),
+        (handled(Handling::Closed), false),
+        (Verdict::IncidentUpdated(over(Handling::Closed)), false),
+        // By evidence it is back, and over by itself; and whoever was at work and was not ends with it.
+        (Verdict::IncidentReopened(incident("a")), true),
+        (Verdict::IncidentCleared(over(Handling::New)), false),
+        (handled(Handling::Confirmed), true),
+        (handled(Handling::New), false),
+    ];
+    for last in 1..=story.len() {
+        let told = story[..last].iter().zip(1..);
+        let told = told.map(|((verdict, _), seq)| decision(seq, verdict.clone()));
+        let (mut view, _) = applied(told.collect());
+        let picture = view.picture();
+        let ended = picture.incident(id("a")).unwrap().ended;
+        assert_eq!(ended.is_none(), story[last - 1].1, "{last}");
+    }
 }
 
 #[test]

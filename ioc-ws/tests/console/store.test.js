@@ -166,6 +166,32 @@ test("silence is good news only from a city that is heard", () => {
   assert.equal(watch({ heard: 0, sensors: 0 }).enough, false);
 });
 
+test("what a person reopens when it is over is open until it is done", () => {
+  const store = stores.emptyStore();
+  let seq = 0;
+  const isOpen = (type, handling, condition = "cleared") => {
+    seq += 1;
+    stores.apply(store, { type: "frame", from: seq, to: seq, decisions: [{ seq, type,
+      at: "2026-03-14T07:00:00.000Z", cause: { evidence: [] },
+      incident: { id: "inc-a", severity: "severe", handling, condition } }] });
+    return stores.isOpen(store.incidents.get("inc-a"));
+  };
+  assert.equal(isOpen("incident_opened", "new", "active"), true);
+  assert.equal(isOpen("incident_cleared", "new"), false);
+  assert.equal(isOpen("incident_handled", "closed"), false);
+  assert.equal(isOpen("incident_reopened", "new"), true);
+  assert.equal(stores.counts(store).new, 1);
+  assert.equal(isOpen("incident_updated", "new"), true);
+  assert.equal(isOpen("incident_acknowledged", "acknowledged"), true);
+  assert.equal(isOpen("incident_handled", "closed"), false);
+  assert.equal(isOpen("incident_updated", "closed"), false);
+  // By evidence it is back, and over by itself; and whoever was at work and was not ends with it.
+  assert.equal(isOpen("incident_reopened", "new", "active"), true);
+  assert.equal(isOpen("incident_cleared", "new"), false);
+  assert.equal(isOpen("incident_handled", "confirmed"), true);
+  assert.equal(isOpen("incident_handled", "new"), false);
+});
+
 test("offers the steps that the server would take", () => {
   const table = JSON.parse(golden("steps.json"));
   for (const [now, steps] of Object.entries(table)) {
