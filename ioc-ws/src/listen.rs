@@ -128,7 +128,7 @@ impl<'a> Listener<'a> {
                 Ok(None) => continue,
                 Err(ending) => return ending,
             };
-            match self.understand(&text, orders.len()) {
+            match self.understand(&text, orders.len()).await {
                 Ok(Ok(asked)) => orders.push(self.give(asked)),
                 Ok(Err(refusal)) => self.answer(refusal).await,
                 Err(ending) => return ending,
@@ -137,7 +137,11 @@ impl<'a> Listener<'a> {
     }
 
     /// The order in this text, or the refusal to answer with, or the end of the session.
-    fn understand(&self, text: &str, under_way: usize) -> Result<Result<Asked, Utf8Bytes>, Ending> {
+    async fn understand(
+        &self,
+        text: &str,
+        under_way: usize,
+    ) -> Result<Result<Asked, Utf8Bytes>, Ending> {
         let command = match ClientMessage::parse(text).map_err(bad)? {
             ClientMessage::Command(command) => command,
             ClientMessage::Hello(_) => return Err(bad("hello is said once".into())),
@@ -152,7 +156,7 @@ impl<'a> Listener<'a> {
         if under_way >= self.shared.options.session_commands_max {
             return refused("busy", "too many commands of this session are under way");
         }
-        match asked(&command, self.shared) {
+        match asked(&command, self.shared).await {
             Ok(asked) => Ok(Ok(asked)),
             Err(sentence) => refused("bad_request", &sentence),
         }
@@ -180,7 +184,7 @@ impl<'a> Listener<'a> {
 pub(crate) const TOKEN_NEEDED: &str =
     "commands need the console's token, which lies in the data directory";
 
-fn asked(command: &CommandText, shared: &Shared) -> Result<Asked, String> {
+async fn asked(command: &CommandText, shared: &Shared) -> Result<Asked, String> {
     let missing = |member: &str| format!("{} needs `{member}`", command.action);
     let order = match command.action.as_str() {
         "open" => handling::open(&command.handle)?,
@@ -208,7 +212,8 @@ fn asked(command: &CommandText, shared: &Shared) -> Result<Asked, String> {
             let id = suppressions::id(id.ok_or_else(|| missing("suppression"))?)?;
             let now = shared.options.now();
             let text = command.suppress();
-            Order::Resuppress(suppressions::resuppress(action, id, &text, now)?)
+            let how = suppressions::how_kept(shared, id).await;
+            Order::Resuppress(suppressions::resuppress(action, (id, how), &text, now)?)
         }
         other => {
             return Err(format!(

@@ -74,10 +74,6 @@ pub(crate) fn suppress(
     if reason.is_empty() {
         return Err("`reason` must say why, for those who see it next".to_owned());
     }
-    let (most, word) = match how {
-        How::OutOfService => (OUT_OF_SERVICE_MAX, "out of service"),
-        How::Shelved | How::Maintenance => (SHELVED_MAX, "shelved"),
-    };
     let target = match (&text.incident, &text.r#match) {
         (Some(_), Some(_)) => {
             return Err("`incident` and `match` cannot both be said; send two orders".to_owned());
@@ -93,7 +89,7 @@ pub(crate) fn suppress(
     Ok(SuppressOrder {
         how,
         target,
-        until: until(text.for_s, most, word, now)?,
+        until: until(text.for_s, how, now)?,
         reason,
     })
 }
@@ -136,23 +132,26 @@ pub(crate) fn matcher(text: &MatchText) -> Result<Matcher, String> {
     Ok(matcher)
 }
 
-/// The order about something that is kept quiet already.
+/// How something is kept quiet that is to be so for longer. What nobody knows of, as if it were out of
+/// service: the core refuses it.
+pub(crate) async fn how_kept(shared: &Shared, id: SuppressionId) -> How {
+    let picture = shared.kept.picture().await;
+    let found = picture.suppressions.iter().find(|each| each.state.id == id);
+    found.map_or(How::OutOfService, |each| each.state.how)
+}
+
+/// The order about something that is kept quiet already, in this way.
 ///
 /// # Errors
 /// What is wrong with it, in a sentence.
 pub(crate) fn resuppress(
     action: &str,
-    suppression: SuppressionId,
+    (suppression, how): (SuppressionId, How),
     text: &SuppressText,
     now: Timestamp,
 ) -> Result<ResuppressOrder, String> {
     let what = match action {
-        "extend" => Resuppress::Until(until(
-            text.for_s,
-            OUT_OF_SERVICE_MAX,
-            "out of service",
-            now,
-        )?),
+        "extend" => Resuppress::Until(until(text.for_s, how, now)?),
         "end" => Resuppress::End,
         other => {
             return Err(format!(
@@ -168,12 +167,12 @@ pub(crate) fn resuppress(
     })
 }
 
-fn until(
-    seconds: Option<f64>,
-    most: Millis,
-    word: &str,
-    now: Timestamp,
-) -> Result<Timestamp, String> {
+fn until(seconds: Option<f64>, how: How, now: Timestamp) -> Result<Timestamp, String> {
+    let (most, word) = match how {
+        // Windows end as the configuration says, which is the core's word.
+        How::OutOfService | How::Maintenance => (OUT_OF_SERVICE_MAX, "out of service"),
+        How::Shelved => (SHELVED_MAX, "shelved"),
+    };
     let seconds = seconds.ok_or("`for_s` must say for how many seconds")?;
     let most_s = most.0 as f64 / 1e3;
     if !(1.0..=most_s).contains(&seconds) {
@@ -285,8 +284,12 @@ pub(crate) async fn act(
         return Err(ApiError::not_found("no_such_path", message));
     }
     let now = shared.options.now();
+    let kept = match id(&suppression) {
+        Ok(id) => Ok((id, how_kept(&shared, id).await)),
+        Err(sentence) => Err(sentence),
+    };
     let asked = || {
-        let order = resuppress(&action, id(&suppression)?, &text_of(&body)?, now)?;
+        let order = resuppress(&action, kept?, &text_of(&body)?, now)?;
         Ok(Order::Resuppress(order))
     };
     give(&shared, &headers, asked).await
@@ -324,6 +327,25 @@ mod tests {
         assert_eq!(matcher.kind.unwrap().as_str(), "water_level");
         let service = r#"{"how":"out_of_service","match":{"sensor":"wl-1"},"for_s":864000,"reason":"test gas"}"#;
         assert_eq!(read(service).unwrap().how, How::OutOfService);
+    }
+
+    #[test]
+    fn what_is_kept_quiet_is_extended_for_as_long_as_it_may_begin_and_no_longer() {
+        let extend = |how, for_s: u32| {
+            let text = text_of(format!(r#"{{"for_s":{for_s}}}"#).as_bytes())?;
+            let id = id("sup-7k2q9xw3tf")?;
+            let order = resuppress("extend", (id, how), &text, Timestamp::from_millis(1_000))?;
+            Ok::<_, String>(order.what)
+        };
+        let until = |ms| Ok(Resuppress::Until(Timestamp::from_millis(ms)));
+        assert_eq!(extend(How::Shelved, 28_800), until(28_801_000));
+        let error = extend(How::Shelved, 28_801).unwrap_err();
+        assert!(
+            error.contains("1 to 28800 for what is shelved"),
+            "{error}"
+        );
+        assert_eq!(extend(How::OutOfService, 28_801), until(28_802_000));
+        assert!(extend(How::OutOfService, 90 * 86_400 + 1).is_err());
     }
 
     #[test]
