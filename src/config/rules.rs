@@ -125,6 +125,7 @@ impl Rules {
         written.check_effects(&correlations, mistakes);
         written.warn_of_forgotten(&correlations, warnings);
         written.warn_of_unused(&detections, &correlations, warnings);
+        written.warn_of_extremes(&detections, warnings);
         let handling = written.handling.as_ref();
         let suppression = written.suppression.as_ref();
         let known = suppression::Known {
@@ -272,6 +273,17 @@ impl<'a> Written<'a> {
                      `{key}: {kept}`"
                 );
                 warnings.add(written.place, &path, what);
+            }
+        }
+    }
+
+    /// Percentiles that are the greatest or the least of so few sensors as a rule asks for.
+    fn warn_of_extremes(&self, detections: &[DetectionRule], warnings: &mut Mistakes) {
+        for rule in detections {
+            let written = self.detections.get(rule.name.as_str());
+            let doubt = across::is_of_one(rule);
+            if let (Some(written), Some(what)) = (written, doubt) {
+                warnings.add(written.place, &written.field.path, what);
             }
         }
     }

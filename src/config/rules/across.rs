@@ -4,7 +4,7 @@
 //! agree (`vote`), which values count (`counts`), `fresh`, `every`, `lateness` and `at_least`, beside the keys of a level. Leaves: a
 //! rule with its levels in the unit of the kind; of a count they have none. Next: `becomes.rs`.
 
-use ioc_core::bundle::{Across, Counted, GroupBy, Side, Statistic, Threshold};
+use ioc_core::bundle::{Across, Counted, DetectionRule, GroupBy, Side, Statistic, Test, Threshold};
 use ioc_core::limits::{ACROSS_SENSORS_MAX, WINDOW_STEPS_MAX};
 use ioc_core::time::Millis;
 
@@ -211,6 +211,34 @@ fn least(of: Option<Statistic>) -> u32 {
         Some(Statistic::Mean | Statistic::Percentile(1..=99)) => 3,
         Some(Statistic::Count | Statistic::Sum | Statistic::Percentile(_)) | None => 1,
     }
+}
+
+/// What is doubtful about a percentile that is the value of one sensor, the greatest above a level or
+/// the least below it, of as few sensors as the rule asks for.
+pub fn is_of_one(rule: &DetectionRule) -> Option<String> {
+    let Test::Across(across) = &rule.test else {
+        return None;
+    };
+    let Statistic::Percentile(percent @ 1..=99) = across.of else {
+        return None;
+    };
+    // By the nearest rank, counted from the end at which the level is.
+    let percent = u32::from(percent);
+    let (word, from) = match across.threshold.side {
+        Side::Above => ("greatest", 100_u32.div_ceil(100 - percent)),
+        Side::Below => ("least", 100 / percent + 1),
+    };
+    if across.counts == Counted::Readings || across.sensors_min >= from {
+        return None;
+    }
+    Some(format!(
+        "`p{percent}` of fewer than {from} sensors is the {word} of them, so that one sensor is enough; \
+         write `at_least: {from} sensors`, or `{}`",
+        match across.threshold.side {
+            Side::Above => "of: max",
+            Side::Below => "of: min",
+        }
+    ))
 }
 
 /// `3 sensors`.

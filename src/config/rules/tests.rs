@@ -1270,7 +1270,7 @@ fn levels_may_be_of_what_several_sensors_come_to() {
     let text = "detections:
   a: { kind: water_level, across: stop, vote: 3 sensors, above: { severe: 3 m }, clear: below 2 m,
        fresh: 2 min, every: 10 s, lateness: 10 s }
-  b: { kind: water_level, across: zone, of: p90, above: { severe: 3 m }, clear: below 2.5 m }
+  b: { kind: water_level, across: zone, of: p60, above: { severe: 3 m }, clear: below 2.5 m }
   c: { kind: emergency_call, across: zone, of: count, above: { minor: 5 }, clear: below 3 }
 correlations:
   d: { incident: d, from: [a, b, c], sources: 1, within: 1 km, within_time: 1 h }
@@ -1304,7 +1304,7 @@ correlations:
             (
                 Zone,
                 Percentile(
-                    90,
+                    60,
                 ),
                 600000,
                 60000,
@@ -1352,6 +1352,29 @@ correlations:
             a.yaml:12:71 detections.h.vote: unknown key; known here: kind, where, settle, margin, above, clear, for, clear_for
             a.yaml:14:15 detections.j.after: `k` is about several sensors itself; name one that is not"#]],
     );
+}
+
+#[test]
+fn a_percentile_of_so_few_that_it_is_one_sensor_is_warned_of() {
+    let (rules, mistakes, warnings) = read(
+        "detections:
+  a: { kind: water_level, across: zone, of: p90, above: { severe: 3 m }, clear: below 2.5 m, at_least: 9 sensors }
+  b: { kind: water_level, across: zone, of: p90, above: { severe: 3 m }, clear: below 2.5 m, at_least: 10 sensors }
+  c: { kind: water_level, across: zone, of: p10, below: { severe: 3 m }, clear: above 3.5 m, at_least: 10 sensors }
+  d: { kind: water_level, across: zone, of: p10, below: { severe: 3 m }, clear: above 3.5 m, at_least: 11 sensors }
+  e: { kind: water_level, across: zone, of: p10, above: { severe: 3 m }, clear: below 2.5 m }
+  f: { kind: water_level, across: zone, of: p90, above: { severe: 3 m }, clear: below 2.5 m, counts: readings }
+  g: { kind: water_level, across: zone, of: max, above: { severe: 3 m }, clear: below 2.5 m }
+  h: { kind: water_level, across: zone, of: median, above: { severe: 3 m }, clear: below 2.5 m }
+correlations:
+  x: { incident: x, from: [a, b, c, d, e, f, g, h], sources: 1, within: 1 km, within_time: 1 h }
+",
+    );
+    assert!(mistakes.is_empty(), "{mistakes}");
+    assert_eq!(rules.detections.len(), 8);
+    expect![[r#"
+        a.yaml:2:3 detections.a: `p90` of fewer than 10 sensors is the greatest of them, so that one sensor is enough; write `at_least: 10 sensors`, or `of: max`
+        a.yaml:4:3 detections.c: `p10` of fewer than 11 sensors is the least of them, so that one sensor is enough; write `at_least: 11 sensors`, or `of: min`"#]].assert_eq(&warnings.to_string());
 }
 
 #[test]
