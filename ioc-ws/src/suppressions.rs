@@ -340,10 +340,7 @@ mod tests {
         let until = |ms| Ok(Resuppress::Until(Timestamp::from_millis(ms)));
         assert_eq!(extend(How::Shelved, 28_800), until(28_801_000));
         let error = extend(How::Shelved, 28_801).unwrap_err();
-        assert!(
-            error.contains("1 to 28800 for what is shelved"),
-            "{error}"
-        );
+        assert!(error.contains("1 to 28800 for what is shelved"), "{error}");
         assert_eq!(extend(How::OutOfService, 28_801), until(28_802_000));
         assert!(extend(How::OutOfService, 90 * 86_400 + 1).is_err());
     }
