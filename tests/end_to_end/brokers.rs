@@ -708,6 +708,40 @@ fn p1_a_filter_that_is_made_urgent_or_no_longer_loses_nothing_that_the_broker_ke
 }
 
 #[test]
+fn p1_a_filter_that_moves_to_another_link_loses_nothing_that_the_broker_kept() {
+    let broker = Mosquitto::start();
+    let (one, two) = ("ioc/v1/readings/wl-1", "ioc/v1/readings/wl-2");
+    for version in ["5", "3.1.1"] {
+        let links = |of_city: &str, of_hills: &str| {
+            format!(
+                "version: {version}, client_id: c{version}, topics: [{of_city}] }}, {{ address: {}, name: hills, \
+                 version: {version}, client_id: h{version}, topics: [{of_hills}]",
+                broker.address
+            )
+        };
+        let both = format!("{one}, {two}");
+        let mut city = City::new("mqtt", broker.address, &links(&both, "other"));
+        let up = |city: &City| {
+            for link in [LINK, "mqtt hills"] {
+                city.wait_for_link(link, "up");
+            }
+        };
+        up(&city);
+        for (of_city, of_hills) in [(two, one), (&both, "other")] {
+            city.stop();
+            city.publish(broker.address);
+            let keys = format!("name: city, {}", links(of_city, of_hills));
+            city.change("mqtt", broker.address, &keys);
+            city.start();
+            up(&city);
+            city.publish(broker.address);
+            city.wait_until_judged();
+        }
+        city.check_out_of_order();
+    }
+}
+
+#[test]
 fn p1_a_link_that_is_called_otherwise_reads_what_its_session_holds() {
     let broker = Mosquitto::start();
     let mut city = City::new("mqtt", broker.address, "");

@@ -20,7 +20,6 @@ mod sessions;
 mod outgoing;
 
 use std::future::Future;
-use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -149,13 +148,13 @@ impl MqttBrokerOptions {
 struct Wanted {
     client_id: String,
     purpose: Purpose,
-    /// What the filters of all connections of the link choose: one that was moved from `topics` to
-    /// `urgent_topics` stands in the session of before, with what the broker has kept for it.
+    /// What the filters of all connections to the broker choose: one that was moved from `topics` to
+    /// `urgent_topics`, or to another link, stands in the session of before, with what the broker has kept
+    /// for it.
     chosen: Arc<Chosen>,
     link: Link,
     options: Arc<MqttBrokerOptions>,
     sessions: Sessions,
-    all_subscribed: AllSubscribed,
 }
 
 /// What a connection is for.
@@ -185,6 +184,20 @@ impl Wanted {
         self.sessions.has(options, client_id, self.filters());
     }
 
+    /// Its session has subscribed.
+    fn note_subscribed(&self) {
+        self.sessions.subscribed(&self.options, &self.client_id);
+    }
+
+    /// Waits until all sessions at its broker have subscribed since the start, of whichever link: before
+    /// that none gives up a filter, for what it chooses may be another's from then on.
+    ///
+    /// # Cancel safety
+    /// Cancelling loses nothing.
+    async fn all_have_subscribed(&self) {
+        self.sessions.all_have_subscribed(&self.options).await;
+    }
+
     /// Whether a session that is to be ended is not taken up again: where that is taken from us,
     /// another process may have it.
     fn gives_up(&self, error: &LinkError) -> bool {
@@ -197,33 +210,6 @@ impl Wanted {
             Purpose::Reads { filters } => filters,
             Purpose::Ends { .. } => &[],
         }
-    }
-}
-
-/// Which of the connections of a link have subscribed since the start: before all have, none gives up
-/// a filter, for what it chooses may be another's from then on.
-#[derive(Debug, Clone)]
-struct AllSubscribed {
-    own: usize,
-    have: watch::Sender<Vec<bool>>,
-}
-
-impl AllSubscribed {
-    fn subscribed(&self) {
-        self.have.send_if_modified(|have| {
-            have.get_mut(self.own)
-                .is_some_and(|own| !mem::replace(own, true))
-        });
-    }
-
-    /// Waits until all have.
-    ///
-    /// # Cancel safety
-    /// Cancelling loses nothing.
-    async fn all(&self) {
-        let mut have = self.have.subscribe();
-        let all = have.wait_for(|have| have.iter().all(|each| *each));
-        let _ = all.await;
     }
 }
 
@@ -294,41 +280,29 @@ fn subscriptions(options: &MqttBrokerOptions) -> Vec<(String, Vec<String>)> {
 fn wanted(options: MqttBrokerOptions, sessions: &Sessions, links: &Links) -> Vec<Wanted> {
     let options = Arc::new(options);
     let subscriptions = subscriptions(&options);
-    let filters = subscriptions.iter().flat_map(|(_, filters)| filters);
-    let chosen = Arc::new(Chosen::by(filters));
-    let have = watch::Sender::new(vec![false; subscriptions.len()]);
-    let connection = |own, name: String, client_id, purpose, chosen: &Arc<Chosen>| Wanted {
+    let own = subscriptions.iter().flat_map(|(_, filters)| filters);
+    let of_broker = sessions.asked_of(&options);
+    let chosen = Arc::new(Chosen::by(own.chain(&of_broker)));
+    let connection = |name: String, client_id, purpose| Wanted {
         client_id,
         purpose,
-        chosen: Arc::clone(chosen),
+        chosen: Arc::clone(&chosen),
         link: links.add(&name),
         options: Arc::clone(&options),
         sessions: sessions.clone(),
-        all_subscribed: AllSubscribed {
-            own,
-            have: have.clone(),
-        },
     };
     let left = sessions.left_to(&options);
     let mut all = Vec::new();
-    for (own, (client_id, filters)) in subscriptions.into_iter().enumerate() {
+    for (client_id, filters) in subscriptions {
         let suffix = client_id.strip_prefix(&options.client_id);
         let name = format!("mqtt {}{}", options.name, suffix.unwrap_or_default());
-        let purpose = Purpose::Reads { filters };
-        all.push(connection(own, name, client_id, purpose, &chosen));
+        all.push(connection(name, client_id, Purpose::Reads { filters }));
     }
     for left in left {
         let name = format!("mqtt {} session {}", options.name, left.client_id);
-        let chosen = Arc::new(Chosen::by(&left.asked));
         let filters = left.filters;
         let purpose = Purpose::Ends { filters };
-        all.push(connection(
-            usize::MAX,
-            name,
-            left.client_id,
-            purpose,
-            &chosen,
-        ));
+        all.push(connection(name, left.client_id, purpose));
     }
     all
 }

@@ -342,7 +342,7 @@ impl<'a> Connection<'a> {
                 }
                 progress = self.epoch.progress() => progress?,
                 () = sleep_until(self.keep_alive.due()) => self.ask()?,
-                () = self.wanted.all_subscribed.all(), if gives_up => {
+                () = self.wanted.all_have_subscribed(), if gives_up => {
                     let unwanted = mem::take(&mut self.unwanted);
                     packets::put_unsubscribe(self.version, &mut self.out, &unwanted);
                 }
@@ -504,7 +504,7 @@ impl<'a> Connection<'a> {
             true => self.wanted.link.up_but(LOSES),
             false => self.wanted.link.up(),
         }
-        self.wanted.all_subscribed.subscribed();
+        self.wanted.note_subscribed();
         if self.is_session_kept {
             self.unwanted = self.wanted.others();
         } else {

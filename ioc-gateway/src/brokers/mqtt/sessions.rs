@@ -1,7 +1,9 @@
 //! Which sessions brokers keep for us, and by which filters.
 //!
 //! Arrives: the links that are configured, and what they have subscribed to. Leaves: sessions that no
-//! link has any more, for whoever reads the same broker; filters that are not asked for any more. A
+//! link has any more, for whoever reads the same broker; filters that are not asked for any more; which of
+//! a broker's sessions have subscribed, for before all have none gives up a filter: what it chooses may be
+//! another's from then on, of whichever link. A
 //! broker tells nobody which these are, and would keep messages for a session without a reader for
 //! ever: of a shared subscription, a part of all. So it is noted, before it is subscribed to, in a
 //! file of the data directory. Bound: [`LEFT_MAX`] sessions that no link has, [`FILTERS_MAX`] filters of each.
@@ -14,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use super::MqttBrokerOptions;
 use crate::telemetry;
@@ -38,6 +41,8 @@ struct Shared {
     /// Which directory that is in.
     home: u64,
     known: Mutex<BTreeMap<Place, Known>>,
+    /// Whom it is told that one has subscribed.
+    moves: watch::Sender<()>,
 }
 
 /// A session: at which broker, and under which identifier.
@@ -55,6 +60,8 @@ struct Known {
     /// The link that has it, or that reads what is left in it.
     link: Option<String>,
     is_left: bool,
+    /// Whether it has subscribed since the start.
+    has_subscribed: bool,
     /// The directory that it was noted in once a broker had let us in: it may be a process elsewhere that
     /// has the session, of whose data directory ours is a copy.
     home: u64,
@@ -74,8 +81,6 @@ struct Line {
 pub(super) struct Left {
     pub client_id: String,
     pub filters: Vec<String>,
-    /// What is asked for of its broker, by whichever link.
-    pub asked: Vec<String>,
 }
 
 impl Sessions {
@@ -135,6 +140,7 @@ impl Sessions {
             file,
             home,
             known: Mutex::new(known),
+            moves: watch::Sender::default(),
         }));
         if !is_none {
             sessions.write(&sessions.known());
@@ -150,16 +156,42 @@ impl Sessions {
                 && session.link.as_ref() == Some(&link.name)
                 && place.broker == broker_of(link)
         });
-        let at_broker = |(place, _): &(&Place, &Known)| place.broker == broker_of(link);
-        let sessions = known.iter().filter(at_broker);
-        let asked = sessions.flat_map(|(_, session)| session.asked.iter().cloned());
-        let asked: Vec<_> = asked.collect();
         let left = left.map(|(place, session)| Left {
             client_id: place.client_id.clone(),
             filters: session.filters.iter().cloned().collect(),
-            asked: asked.clone(),
         });
         left.collect()
+    }
+
+    /// What is asked for of a link's broker, by whichever link.
+    pub(super) fn asked_of(&self, link: &MqttBrokerOptions) -> Vec<String> {
+        let (known, broker) = (self.known(), broker_of(link));
+        let sessions = known.iter().filter(|(place, _)| place.broker == broker);
+        let asked = sessions.flat_map(|(_, session)| session.asked.iter().cloned());
+        asked.collect()
+    }
+
+    /// A session has subscribed to what is asked for.
+    pub(super) fn subscribed(&self, link: &MqttBrokerOptions, client_id: &str) {
+        if let Some(session) = self.known().get_mut(&Place::of(link, client_id)) {
+            session.has_subscribed = true;
+        }
+        self.0.moves.send_replace(());
+    }
+
+    /// Waits until all sessions at a link's broker that are configured have, of whichever link.
+    ///
+    /// # Cancel safety
+    /// Cancelling loses nothing.
+    pub(super) async fn all_have_subscribed(&self, link: &MqttBrokerOptions) {
+        let (broker, mut moves) = (broker_of(link), self.0.moves.subscribe());
+        while self.awaits(&broker) && moves.changed().await.is_ok() {}
+    }
+
+    fn awaits(&self, broker: &str) -> bool {
+        let known = self.known();
+        let mut sessions = known.iter().filter(|(place, _)| place.broker == broker);
+        sessions.any(|(_, session)| !session.is_left && !session.has_subscribed)
     }
 
     /// By which other filters than these a session may get messages.
@@ -286,6 +318,7 @@ fn read(file: &Path) -> io::Result<BTreeMap<Place, Known>> {
             asked: Vec::new(),
             link: None,
             is_left: true,
+            has_subscribed: false,
             home: line.home,
         };
         Some((place, known))
@@ -356,15 +389,15 @@ mod tests {
         let left = Left {
             client_id: "ioc-a-3".to_owned(),
             filters: vec!["$share/g/city/#".to_owned()],
-            asked: vec!["$share/g/city/#".to_owned(); 2],
         };
         assert_eq!(sessions.left_to(&two), [left]);
+        assert_eq!(sessions.asked_of(&two), ["$share/g/city/#"; 2]);
         // It stays with the link that it was of.
         let links = [link("b", 1), two.clone()];
         let sessions = kept(&links);
         assert_eq!(sessions.left_to(&links[0]), []);
-        let left = sessions.left_to(&links[1]);
-        assert_eq!(left[0].asked.len(), 3, "of both links");
+        assert_eq!(sessions.left_to(&links[1]).len(), 1);
+        assert_eq!(sessions.asked_of(&links[1]).len(), 3, "of both links");
         let renamed = link("b", 1);
         let sessions = kept(std::slice::from_ref(&renamed));
         let ids = |link: &MqttBrokerOptions| {

@@ -75,11 +75,22 @@ impl Bench {
 
     /// The same, with the session of before or without one.
     async fn let_in(&self, version: Version, session: bool) -> TcpStream {
-        let (mut socket, _) = timeout(WITHIN, self.listener.accept())
-            .await
-            .unwrap()
-            .unwrap();
-        assert_eq!(packet(&mut socket).await[0], 0x10, "CONNECT");
+        let (mut socket, _) = self.connected().await;
+        self.introduce(&mut socket, version, session).await;
+        socket
+    }
+
+    /// The next connection, and its CONNECT.
+    async fn connected(&self) -> (TcpStream, Vec<u8>) {
+        let accepted = timeout(WITHIN, self.listener.accept()).await;
+        let (mut socket, _) = accepted.unwrap().unwrap();
+        let connect = packet(&mut socket).await;
+        assert_eq!(connect[0], 0x10, "CONNECT");
+        (socket, connect)
+    }
+
+    /// Lets a connection in, with the session of before or without one, and subscribes it.
+    async fn introduce(&self, socket: &mut TcpStream, version: Version, session: bool) {
         let v5 = version == Version::V5;
         let session = u8::from(session);
         let connack: &[u8] = if v5 {
@@ -88,9 +99,8 @@ impl Bench {
             &[0x20, 2, session, 0]
         };
         socket.write_all(connack).await.unwrap();
-        assert_eq!(packet(&mut socket).await[0], 0x82, "SUBSCRIBE");
-        self.grant(&mut socket, version, 1).await;
-        socket
+        assert_eq!(packet(socket).await[0], 0x82, "SUBSCRIBE");
+        self.grant(socket, version, 1).await;
     }
 
     /// Grants this quality of service.
@@ -338,6 +348,63 @@ async fn p1_what_another_connection_of_the_link_asks_for_is_read_on_each() {
                 assert_eq!(packet(&mut socket).await, [0x40, 2, 0, packet_id as u8]);
             }
         }
+    }
+}
+
+/// A filter that was moved to another link of the same broker stands in the session of before.
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_no_filter_is_given_up_before_all_links_of_its_broker_have_subscribed() {
+    for version in [Version::V311, Version::V5] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let link = |name: &str, topics: &[&str]| MqttBrokerOptions {
+            name: name.to_owned(),
+            client_id: name.to_owned(),
+            address: ("127.0.0.1".into(), port),
+            version,
+            topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
+            ..MqttBrokerOptions::default()
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let file = Some(dir.path().join("sessions/mqtt"));
+        let before = link("a", &["ioc/v1/readings/#", "city/#"]);
+        let sessions = Sessions::kept(file.clone(), std::slice::from_ref(&before));
+        sessions.let_in(&before, "a");
+        let both = [link("a", &["ioc/v1/readings/#"]), link("b", &["city/#"])];
+        let sessions = Sessions::kept(file, &both);
+        let (door, arrivals) = Door::new(DoorOptions::default(), Arc::default());
+        let (stop, links) = (watch::Sender::new(false), Links::default());
+        for options in both {
+            let (sessions, door, links) = (sessions.clone(), door.clone(), links.clone());
+            let mut told = stop.subscribe();
+            tokio::spawn(async move {
+                let shutdown = async move {
+                    let _ = told.wait_for(|told| *told).await;
+                };
+                run(options, sessions, door, &links, shutdown).await;
+            });
+        }
+        let bench = Bench {
+            listener,
+            arrivals,
+            links,
+            stop,
+        };
+        let (first, second) = (bench.connected().await, bench.connected().await);
+        let (mut a, mut b) = match first.1.ends_with(b"a") {
+            true => (first.0, second.0),
+            false => (second.0, first.0),
+        };
+        bench.introduce(&mut a, version, true).await;
+        publish_on(&mut a, version, (0x32, "city/7"), 1, NAMED).await;
+        bench.settle_next();
+        assert_eq!(
+            packet(&mut a).await,
+            [0x40, 2, 0, 1],
+            "read, nothing given up"
+        );
+        bench.introduce(&mut b, version, false).await;
+        assert_eq!(packet(&mut a).await[0], 0xa2, "UNSUBSCRIBE");
     }
 }
 
