@@ -385,14 +385,32 @@ pub(crate) fn nats_stray(file: &str) {
     );
 }
 
+/// From where a consumer is read that is made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AnewFrom {
+    /// From where it stood.
+    WhereItStood,
+    /// As if it was read for the first time.
+    Beginning,
+}
+
 /// Somebody has changed a consumer of ours in a way that loses messages.
-pub(crate) fn nats_edited(link: &str, consumer: &str, why: &str) {
-    tracing::warn!(
-        link,
-        consumer,
-        why,
-        "somebody has changed our consumer: it is made anew where it stood"
-    );
+pub(crate) fn nats_edited(link: &str, consumer: &str, why: &str, from: AnewFrom) {
+    match from {
+        AnewFrom::WhereItStood => tracing::warn!(
+            link,
+            consumer,
+            why,
+            "somebody has changed our consumer: it is made anew where it stood"
+        ),
+        AnewFrom::Beginning => tracing::warn!(
+            link,
+            consumer,
+            why,
+            "somebody has changed our consumer, and what it did not deliver lies before where it stands: the \
+             stream is read anew as `from` says, and what is known comes again"
+        ),
+    }
 }
 
 /// A stream has a message of a subject that is not read, though it takes no other.

@@ -1087,6 +1087,47 @@ fn p1_a_consumer_that_somebody_has_changed_is_made_anew_where_it_stood() {
     city.check();
 }
 
+/// It has acknowledged with the rest what it did not deliver.
+#[test]
+fn p1_what_a_consumer_did_not_deliver_because_somebody_had_narrowed_it_is_read_when_that_is_seen() {
+    for from in ["first", "new"] {
+        let server = Nats::start();
+        server.make_stream("READINGS", "ioc.v1.readings.>");
+        server.publish_range(5000..5100);
+        let before = if from == "first" { 100 } else { 0 };
+        let mut city = City::new("nats", server.address, &format!("{KEYS}, from: {from}"));
+        city.wait_for_link(LINK, "up");
+        server.publish(&mut city);
+        city.wait_until_taken(before + 300);
+        server.runtime.block_on(async {
+            let context = jetstream::new(server.client().await);
+            let stream = context.get_stream("READINGS").await.unwrap();
+            let name = stream.consumer_names().try_next().await.unwrap().unwrap();
+            let consumer: consumer::Consumer<pull::Config> =
+                stream.get_consumer(&name).await.unwrap();
+            let info = consumer.cached_info().config.clone();
+            let mut config = pull::Config::try_from_consumer_config(info).unwrap();
+            config.filter_subject = OWN.to_owned();
+            stream.create_consumer(config).await.unwrap();
+        });
+        server.publish(&mut city);
+        // Half of them are of the subject that is left.
+        city.wait_until_taken(before + 450);
+        city.kill();
+        city.start();
+        // By the process that has begun now.
+        city.wait_until_taken(before + 600);
+        assert_eq!(server.filters("READINGS"), [""]);
+        let records = city.records(before + 600);
+        let ids = records
+            .iter()
+            .filter_map(|each| each["reading"]["id"].as_str());
+        let ids: BTreeSet<_> = ids.map(str::to_owned).collect();
+        assert!((0..600).all(|n| ids.contains(&format!("r{n}"))));
+        assert_eq!(ids.contains("r5000"), from == "first");
+    }
+}
+
 /// That of the first of two subjects that choose the same.
 const OWN: &str = "ioc.v1.readings.wl-1";
 

@@ -28,7 +28,7 @@ use tokio::time::timeout;
 use super::floor::{Begin, Knows, Runs, Server};
 use super::kept::Kept;
 use super::{LinkError, Since, Subscriber};
-use crate::telemetry;
+use crate::telemetry::{self, AnewFrom};
 
 /// How many deliveries may be unacknowledged; the server delivers no more then. Where a server or a
 /// stream allows fewer, a quarter as many are asked for, again and again.
@@ -92,10 +92,20 @@ pub(super) async fn find_or_make(
     // The stream may have got other subjects since. A filter that is changed makes a server of 2.9
     // pass over what it has not delivered, so the consumer is made anew where it stood.
     let is_filtered = [&filter, subject].contains(&&info.config.filter_subject);
-    let is_narrower = has_filters(&context, stream, &name).await;
-    let why = edited(&info.config, &found, is_narrower);
-    if let Some(why) = why {
-        telemetry::nats_edited(subscriber.link.name(), &name, why);
+    let filters = filters_of(&context, stream, &name).await;
+    let why = edited(&info.config, &found, &filters, subject);
+    // What it has passed over, or has not shown as it is, lies before where it stands. When that began
+    // nobody tells.
+    let begin = match why {
+        Some(Edit { hides: true, .. }) if !is_queue => Begin::Anew,
+        _ => begin,
+    };
+    if let Some(Edit { what, .. }) = why {
+        let from = match begin {
+            Begin::Anew => AnewFrom::Beginning,
+            _ => AnewFrom::WhereItStood,
+        };
+        telemetry::nats_edited(subscriber.link.name(), &name, what, from);
     }
     let is_ours = is_filtered && why.is_none();
     let policy = match begin {
@@ -105,6 +115,7 @@ pub(super) async fn find_or_make(
         Begin::Behind(message) => behind(message),
         Begin::From(None) => DeliverPolicy::All,
         Begin::From(Some(at)) => from(found.cached_info(), at),
+        Begin::Anew => anew(found.cached_info(), subscriber.options.from, &info),
     };
     let config = Config {
         ack_wait: info.config.ack_wait,
@@ -124,26 +135,59 @@ pub(super) async fn find_or_make(
     made
 }
 
+/// What somebody has changed about a consumer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Edit {
+    what: &'static str,
+    /// Whether something was acknowledged by it that it had not shown, or not as it is.
+    hides: bool,
+}
+
 /// What somebody has changed about the consumer with which messages would be lost, if anything: then
-/// it is made anew where it stood. Nobody waits for a person here: one that is not read meanwhile is removed.
-fn edited(config: &consumer::Config, stream: &Stream, is_narrower: bool) -> Option<&'static str> {
+/// it is made anew. Nobody waits for a person here: one that is not read meanwhile is removed. The
+/// library does not know of several `filters`.
+fn edited(
+    config: &consumer::Config,
+    stream: &Stream,
+    filters: &[String],
+    subject: &str,
+) -> Option<Edit> {
     let drops = stream.cached_info().config.retention == RetentionPolicy::Interest;
-    if is_narrower {
-        Some("it delivered some subjects only")
+    let own = &config.filter_subject;
+    let has_own = !own.is_empty() && !covers(own, subject);
+    let has_several = !filters.is_empty();
+    let hides = has_own || (has_several && !filters.iter().any(|each| covers(each, subject)));
+    let what = if has_own || has_several {
+        "it delivered some subjects only"
     } else if config.headers_only {
-        Some("it delivered headers only")
+        "it delivered headers only"
     } else if drops && !config.inactive_threshold.is_zero() {
-        Some(
-            "its server would have removed it for not being read, with what its stream keeps for it",
-        )
+        "its server would have removed it for not being read, with what its stream keeps for it"
     } else {
-        None
+        return None;
+    };
+    let hides = hides || config.headers_only;
+    Some(Edit { what, hides })
+}
+
+/// From where a stream is read of which somebody has hidden something: as if it was read for the first
+/// time. What is known comes again.
+fn anew(stream: &StreamInfo, since: Since, edited: &Info) -> DeliverPolicy {
+    use DeliverPolicy::{All, ByStartSequence, ByStartTime, Last, LastPerSubject, New};
+    match (since, edited.config.deliver_policy) {
+        (Since::First, _) => All,
+        (Since::Time(at), _) => from(stream, at),
+        // What came before the consumer was not to be read, or was durable.
+        (Since::New, New | Last | LastPerSubject) => ByStartTime {
+            start_time: edited.created,
+        },
+        (Since::New, began @ (All | ByStartSequence { .. } | ByStartTime { .. })) => began,
     }
 }
 
-/// Whether a consumer has several filters, which servers from 2.10 on have and the library does not
-/// know. One that does not answer has none.
-async fn has_filters(context: &Context, stream: &str, name: &str) -> bool {
+/// The filters of a consumer that has several, as servers from 2.10 on have it. One that does not answer
+/// has none.
+async fn filters_of(context: &Context, stream: &str, name: &str) -> Vec<String> {
     #[derive(Deserialize)]
     struct Answer {
         config: Filters,
@@ -155,7 +199,7 @@ async fn has_filters(context: &Context, stream: &str, name: &str) -> bool {
     }
     let (subject, nothing) = (format!("CONSUMER.INFO.{stream}.{name}"), json!({}));
     let answer: Result<Answer, _> = context.request(subject, &nothing).await;
-    answer.is_ok_and(|answer| !answer.config.filter_subjects.is_empty())
+    answer.map_or_else(|_| Vec::new(), |answer| answer.config.filter_subjects)
 }
 
 /// How the consumer is to be read.
@@ -189,6 +233,8 @@ async fn begin_of(client: &Client, stream: &Stream, info: &Info, subscriber: &Su
         Begin::InVain => telemetry::nats_not_made_anew(link, acknowledged),
         Begin::Behind(durable) => telemetry::nats_begins_behind(link, acknowledged, durable),
         Begin::From(_) => telemetry::nats_put_back(link, acknowledged, last),
+        // It is not known yet that somebody has changed it.
+        Begin::Anew => {}
     }
     // Before anything is delivered: who is killed then has to know that nothing was durable.
     let _ = subscriber.floor.save().await;

@@ -63,6 +63,8 @@ pub(super) enum Begin {
     /// Made anew, from what the stream took at this time on, or from its beginning: it was put back
     /// to an earlier day, and its numbers mean other messages than those that are known.
     From(Option<Timestamp>),
+    /// Made anew as if nothing had been read: somebody had it pass over what is to be read.
+    Anew,
 }
 
 /// A run of the server that keeps a consumer.
@@ -253,12 +255,12 @@ impl Floor {
         let mut known = self.known();
         let through = match begin {
             Begin::AsItIs | Begin::InVain | Begin::Behind(_) => known.through.max(acknowledged),
-            Begin::From(_) => acknowledged,
+            Begin::From(_) | Begin::Anew => acknowledged,
         };
         if through != known.through {
             (known.through, known.taken_at) = (through, None);
         }
-        if matches!(begin, Begin::From(_)) {
+        if matches!(begin, Begin::From(_) | Begin::Anew) {
             known.counts_anew();
         }
         known.refusals = 0;
@@ -481,6 +483,19 @@ mod tests {
         }
         (0..ASKED_MAX).for_each(|_| floor.asked(&hub, false));
         assert_eq!(floor.doubts(&hub), None, "it may not be asked");
+    }
+
+    #[test]
+    fn p1_of_what_a_consumer_has_hidden_nothing_is_durable() {
+        let floor = Floor::kept(None);
+        floor.begins("1", 90, 40);
+        floor.opened(0);
+        let era = floor.reads(60).unwrap();
+        floor.reached(80, NOON);
+        floor.stands(&Begin::Anew, 0);
+        assert_eq!(floor.through(), 0);
+        assert!(!floor.is_durable(era, 60) && !floor.is_of(era));
+        assert_eq!(floor.begins("1", 90, 0), Begin::AsItIs);
     }
 
     #[test]
