@@ -209,11 +209,7 @@ impl Reception {
     fn receive_upgrade(&mut self, upgrade: Upgrade) {
         let (shared, stopping) = (Arc::clone(&self.shared), self.stopping.clone());
         self.tasks.spawn(async move {
-            let packet_bytes_max = shared.options.packet_bytes_max;
-            let finished = timeout(
-                shared.options.connect_wait_max,
-                upgrade.finish(packet_bytes_max),
-            );
+            let finished = timeout(shared.options.connect_wait_max, upgrade.finish());
             if let Ok(Some((stream, place))) = finished.await {
                 serve(stream, Peer::WebSocket, shared, stopping, place).await;
             }

@@ -3,8 +3,10 @@
 //!
 //! Arrives: requests for `/mqtt` that the host's guard let pass. Leaves: connections for the
 //! listener, which serves them as any other: one bound of connections holds for all. Promise: who
-//! cannot be served is answered in HTTP, before anything is upgraded. Next: `websocket/bytes.rs`.
+//! cannot be served is answered in HTTP, before anything is upgraded. Next: `websocket/pieces.rs`, what
+//! its messages are cut to; `websocket/bytes.rs`.
 
+mod pieces;
 mod bytes;
 
 use std::sync::Arc;
@@ -28,7 +30,8 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 pub(super) use self::bytes::Bytes;
 
-use self::bytes::Counted;
+use self::bytes::Framed;
+use self::pieces::PIECE_BYTES_MAX;
 use crate::places::{Place, Places};
 
 /// The subprotocol that a client must ask for ([MQTT-6.0.0-3]).
@@ -37,8 +40,6 @@ const SUBPROTOCOL: &str = "mqtt";
 pub(super) const UPGRADES_MAX: usize = 64;
 /// How much is read from a socket at once.
 const READ_BUFFER_BYTES: usize = 4 * 1024;
-/// The least that a WebSocket message may hold; more if a packet may be longer.
-const MESSAGE_BYTES_MIN: usize = 64 * 1024;
 
 /// A connection that will speak WebSocket, and its place among all.
 pub(super) struct Upgrade {
@@ -48,12 +49,10 @@ pub(super) struct Upgrade {
 
 impl Upgrade {
     /// The connection, once the answer to its request is written; `None` if the client went.
-    pub async fn finish(
-        self,
-        packet_bytes_max: usize,
-    ) -> Option<(Bytes<TokioIo<hyper::upgrade::Upgraded>>, Place)> {
-        let upgraded = Counted::new(TokioIo::new(self.upgrade.await.ok()?));
-        let bytes_max = Some(packet_bytes_max.max(MESSAGE_BYTES_MIN));
+    pub async fn finish(self) -> Option<(Bytes<TokioIo<hyper::upgrade::Upgraded>>, Place)> {
+        let upgraded = Framed::new(TokioIo::new(self.upgrade.await.ok()?));
+        // None is longer, once it is cut.
+        let bytes_max = Some(PIECE_BYTES_MAX);
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)

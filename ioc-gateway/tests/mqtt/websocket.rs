@@ -11,7 +11,9 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::bench::{Bench, bench, bench_with, options, said, settle, within};
-use crate::packets::{Version, connect, disconnect, puback, publish, suback, subscribe};
+use crate::packets::{
+    TOPIC, Version, connect, disconnect, puback, publish, publish_to, suback, subscribe,
+};
 
 in_both_versions! {
     packets_may_span_messages_and_share_them,
@@ -20,6 +22,7 @@ in_both_versions! {
     a_stop_is_told_and_the_socket_closed,
     connections_over_websocket_count_with_the_others,
     p5_what_has_come_of_a_message_counts_as_held,
+    a_packet_that_is_too_long_is_answered_as_over_a_socket,
 }
 
 async fn asked(bench: &Bench, subprotocol: Option<&str>) -> Result<Client, Error> {
@@ -147,15 +150,44 @@ async fn p5_what_has_come_of_a_message_counts_as_held(version: Version) {
     };
     let bench = bench_with(little, DoorOptions::default()).await;
     let mut client = Client::new(&bench, version).await;
-    // Fragments of a message that is never whole: nothing of it is a packet yet.
-    let fragment = |code| Message::Frame(Frame::message(vec![0; 20_000], code, false));
-    let mut sent = vec![fragment(OpCode::Data(Data::Binary))];
-    sent.extend((0..3).map(|_| fragment(OpCode::Data(Data::Continue))));
+    // Fragments of a message that is never whole, and of a packet that is not either.
+    let long = publish_to(version, TOPIC, 0, b"", &" ".repeat(100_000));
+    let fragment = |n: usize, code| {
+        let bytes = long[n * 20_000..][..20_000].to_vec();
+        Message::Frame(Frame::message(bytes, code, false))
+    };
+    let mut sent = vec![fragment(0, OpCode::Data(Data::Binary))];
+    sent.extend((1..4).map(|n| fragment(n, OpCode::Data(Data::Continue))));
     for fragment in sent {
         // It may have been closed before all is sent.
         let _closed = within(client.socket.send(fragment)).await;
     }
-    while let Some(Ok(_)) = within(client.socket.next()).await {}
+    let mut heard = Vec::new();
+    while let Some(Ok(Message::Binary(bytes))) = within(client.socket.next()).await {
+        heard.extend_from_slice(&bytes);
+    }
+    assert_eq!(heard, disconnect(version, 0x97, "quota_exceeded"));
+}
+
+/// A client that is closed for one without a word sends it again when it is back, for ever.
+async fn a_packet_that_is_too_long_is_answered_as_over_a_socket(version: Version) {
+    let bench = bench().await;
+    let mut client = Client::new(&bench, version).await;
+    let long = publish_to(version, TOPIC, 7, b"", &"x".repeat(3_000_000));
+    // It may be refused before all is sent.
+    let _sent = within(client.socket.send(Message::binary(long))).await;
+    if version == Version::V5 {
+        return client
+            .expect(&disconnect(version, 0x95, "packet_too_long"))
+            .await;
+    }
+    let arrivals = bench.inputs(1).await;
+    assert_eq!(said(&arrivals), ["payload_too_long"]);
+    settle(arrivals);
+    client.expect(&puback(7)).await;
+    client.send(&publish(version, "e1", 8)).await;
+    settle(bench.inputs(1).await);
+    client.expect(&puback(8)).await;
 }
 
 /// With what status an upgrade is refused.

@@ -3,51 +3,79 @@
 //!
 //! Promise: bytes are taken to be written only when all that were taken before are with the
 //! system, so that what must not be written late does not wait here; a message that is not binary
-//! ends the connection ([MQTT-6.0.0-1]); what has come of a message counts as held, also before the
-//! message is whole.
+//! ends the connection ([MQTT-6.0.0-1]); what has come of a piece of a message counts as held, also before
+//! the piece is whole.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::BytesMut;
 use futures_util::{Sink, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Bytes as MessageBytes, Error, Message};
 
+use super::pieces::Pieces;
 use crate::mqtt::budget::Share;
 
 /// How much is sent in one message.
 const SENT_BYTES_MAX: usize = 16 * 1024;
 
-/// A socket that counts what is read from it.
+/// How many bytes are read from the socket at once.
+const READ_BYTES: usize = 4 * 1024;
+
+/// A socket whose messages are cut into short ones, and which counts what is read from it.
 #[derive(Debug)]
-pub(in crate::mqtt) struct Counted<S> {
+pub(in crate::mqtt) struct Framed<S> {
     socket: S,
-    /// How many bytes, so far; it may begin anew.
-    read: usize,
+    pieces: Pieces,
+    /// What is cut and was not read.
+    unread: BytesMut,
+    /// How many bytes have come, so far; it may begin anew.
+    come: usize,
 }
 
-impl<S> Counted<S> {
-    pub const fn new(socket: S) -> Self {
-        Self { socket, read: 0 }
+impl<S> Framed<S> {
+    pub fn new(socket: S) -> Self {
+        Self {
+            socket,
+            pieces: Pieces::default(),
+            unread: BytesMut::new(),
+            come: 0,
+        }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.socket).poll_read(context, buffer);
-        self.read = self.read.wrapping_add(buffer.filled().len() - before);
-        polled
+        let own = &mut *self;
+        while own.unread.is_empty() {
+            let mut bytes = [0; READ_BYTES];
+            let mut read = ReadBuf::new(&mut bytes);
+            ready!(Pin::new(&mut own.socket).poll_read(context, &mut read))?;
+            let read = read.filled();
+            if read.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            own.come = own.come.wrapping_add(read.len());
+            own.pieces.cut(read, &mut own.unread)?;
+        }
+        let length = own.unread.len().min(buffer.remaining());
+        buffer.put_slice(&own.unread.split_to(length));
+        if own.unread.is_empty() {
+            // There are thousands of connections, and most of them say little.
+            own.unread = BytesMut::new();
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Framed<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -68,10 +96,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
 /// A WebSocket as a stream of bytes.
 #[derive(Debug)]
 pub(in crate::mqtt) struct Bytes<S> {
-    socket: WebSocketStream<Counted<S>>,
+    socket: WebSocketStream<Framed<S>>,
     /// What of the last message was not read.
     unread: MessageBytes,
-    /// How many bytes had been read from the socket when the last message was whole.
+    /// How many bytes had come from the socket when the last message was whole.
     whole_at: usize,
     /// Where it is counted what is held here, once it is.
     share: Option<Share>,
@@ -80,7 +108,7 @@ pub(in crate::mqtt) struct Bytes<S> {
 }
 
 impl<S> Bytes<S> {
-    pub const fn new(socket: WebSocketStream<Counted<S>>) -> Self {
+    pub const fn new(socket: WebSocketStream<Framed<S>>) -> Self {
         Self {
             socket,
             unread: MessageBytes::new(),
@@ -101,7 +129,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Bytes<S> {
     fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
         let polled = Pin::new(&mut self.socket).poll_next(context);
         if polled.is_ready() {
-            self.whole_at = self.socket.get_ref().read;
+            self.whole_at = self.socket.get_ref().come;
         }
         self.note_held();
         polled
@@ -109,7 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Bytes<S> {
 
     /// What has come of a message that is not whole, and what of the last one was not read.
     fn note_held(&mut self) {
-        let begun = self.socket.get_ref().read.wrapping_sub(self.whole_at);
+        let begun = self.socket.get_ref().come.wrapping_sub(self.whole_at);
         if let Some(share) = &mut self.share {
             share.set(begun + self.unread.len());
         }
@@ -199,7 +227,7 @@ mod tests {
         WebSocketStream<tokio::io::DuplexStream>,
     ) {
         let (ours, theirs) = duplex(between);
-        let ours = WebSocketStream::from_raw_socket(Counted::new(ours), Role::Server, None).await;
+        let ours = WebSocketStream::from_raw_socket(Framed::new(ours), Role::Server, None).await;
         let theirs = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
         (Bytes::new(ours), theirs)
     }
