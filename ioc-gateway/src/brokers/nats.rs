@@ -13,6 +13,7 @@ mod core;
 mod connect;
 mod consumer;
 mod delivery;
+mod doubt;
 mod earlier;
 mod floor;
 mod kept;

@@ -2,8 +2,9 @@
 //!
 //! Arrives: messages, on a connection of our own (`line.rs`). Leaves: inputs through the door. Promise:
 //! a message that cannot be read is a dead letter and stops nothing; what had come before a break goes
-//! through the door, or is counted. Bound: what is read waits for the door in [`WAITING_BYTES_MAX`];
-//! what comes beyond is dropped and counted.
+//! through the door, or is counted; what a subject before this one chooses, too, is read by that one, and
+//! here where that has not heard it (`doubt.rs`). Bound: what is read waits for the door in
+//! [`WAITING_BYTES_MAX`]; what comes beyond is dropped and counted.
 
 use std::collections::VecDeque;
 use std::future::ready;
@@ -14,6 +15,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::connect::PING_EVERY;
+use super::doubt::{Decided, Doubted};
+use super::floor::Floor;
 use super::line::{Line, Said};
 use super::wire::{Owned, Raw};
 use super::{Connected, Ended, LinkError, Subscriber, message};
@@ -32,6 +35,10 @@ const SILENCE_MAX: Duration = Duration::from_secs(15);
 const REFUSALS_PASSED: u32 = 3;
 /// How long what came before a break may take to go through the door.
 const DRAINED_WITHIN: Duration = Duration::from_secs(1);
+/// How long it then waits for the word of subjects before this one.
+const DECIDED_WITHIN: Duration = Duration::from_millis(500);
+/// How often the server is asked whether it is there, at most, where others want to know.
+const PROVEN_EVERY: Duration = Duration::from_millis(50);
 
 /// Serves a connection until it ends, or until told to stop and all that was read is durable.
 pub(super) async fn serve(
@@ -76,6 +83,8 @@ async fn read(
     let mut waiting = Waiting::new(subscriber);
     let read = waiting.read(&mut line, connected, epoch, stopping).await;
     let Err(error) = read else { return Ok(()) };
+    // Others do not leave to us any more what comes now.
+    subscriber.floor.closed();
     let until = Instant::now() + DRAINED_WITHIN;
     waiting.take_rest(&mut line, until);
     telemetry::nats_messages_dropped(waiting.drain(epoch, until).await?);
@@ -88,8 +97,12 @@ struct Waiting<'a> {
     inflight_max: u64,
     messages: VecDeque<Owned>,
     bytes: usize,
+    /// Those that another subject should have heard.
+    doubted: Doubted,
     /// Whether the server has heard what was said to it last.
     is_heard: bool,
+    /// When it may be asked next whether it is there.
+    may_ask: Instant,
     /// Room for the topic of a message.
     topic: String,
 }
@@ -101,7 +114,9 @@ impl<'a> Waiting<'a> {
             inflight_max: subscriber.options.inflight_max.into(),
             messages: VecDeque::new(),
             bytes: 0,
+            doubted: Doubted::default(),
             is_heard: false,
+            may_ask: Instant::now(),
             topic: String::new(),
         }
     }
@@ -116,23 +131,34 @@ impl<'a> Waiting<'a> {
     ) -> Result<(), LinkError> {
         let mut asks = interval(PING_EVERY);
         asks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let subscriber = self.subscriber;
+        let mut moved = subscriber.floor.moved();
         let mut is_stopping = false;
         loop {
             let has_more = self.take_all(line, epoch)?;
+            moved.borrow_and_update();
+            self.decide(epoch);
             // With those that have come with it, so that they go through the door together.
             self.go_on(epoch)?;
             connected.reply(epoch);
             let goes_on = has_more || (self.may_take(epoch) && !self.messages.is_empty());
             let has_left = is_stopping && self.is_heard;
-            if has_left && !goes_on && epoch.in_flight() == 0 && self.messages.is_empty() {
+            let has_none = self.messages.is_empty() && self.doubted.is_empty();
+            if has_left && !goes_on && epoch.in_flight() == 0 && has_none {
                 return Ok(());
             }
+            let may_ask = self.may_ask;
             line.say()?;
             tokio::select! {
                 // Read whether or not there is room: a server drops who does not read.
                 more = line.more(!has_left && !has_more) => more?,
                 () = ready(()), if goes_on => {}
                 progress = epoch.progress() => progress?,
+                Ok(()) = moved.changed(), if !self.doubted.is_empty() => {}
+                () = is_doubted(&subscriber.floor, may_ask), if !has_left => {
+                    line.ask();
+                    self.may_ask = Instant::now() + PROVEN_EVERY;
+                }
                 _ = asks.tick(), if !has_left => {
                     if line.is_deaf(SILENCE_MAX)? {
                         return Err(LinkError::Silent);
@@ -155,6 +181,7 @@ impl<'a> Waiting<'a> {
         let mut refusals = 0;
         while Instant::now() < until {
             match line.next() {
+                Ok(Some(Said::Message(raw))) if self.doubts(raw) => {}
                 Ok(Some(Said::Message(raw))) => self.push(raw),
                 Ok(Some(Said::Pong)) => {}
                 Ok(None) => match line.more(true).now_or_never() {
@@ -172,6 +199,7 @@ impl<'a> Waiting<'a> {
     fn take_all(&mut self, line: &mut Line, epoch: &mut Epoch) -> Result<bool, LinkError> {
         for _ in 0..TURN {
             match line.next()? {
+                Some(Said::Message(raw)) if self.doubts(raw) => {}
                 Some(Said::Message(raw)) if self.may_take(epoch) && self.messages.is_empty() => {
                     self.take(raw, epoch);
                 }
@@ -182,6 +210,7 @@ impl<'a> Waiting<'a> {
                         self.subscriber.link.up();
                     }
                     self.subscriber.floor.opened(0);
+                    self.subscriber.floor.proven(line.asked_last());
                 }
                 None => return Ok(false),
             }
@@ -203,6 +232,29 @@ impl<'a> Waiting<'a> {
         self.messages.push_back(Owned::new(raw));
     }
 
+    /// Keeps one that a subject before should have heard, too; whether there is such a subject. To all
+    /// subscriptions of a queue group a message is delivered once, whatever their subjects.
+    fn doubts(&mut self, raw: Raw<'_>) -> bool {
+        if self.subscriber.options.queue.is_some() {
+            return false;
+        }
+        let Some(to) = self.subscriber.earlier.hears(raw.subject) else {
+            return false;
+        };
+        self.doubted.keep(raw, to, Instant::now());
+        true
+    }
+
+    /// Passes over what others have heard by now, and takes what they have not.
+    fn decide(&mut self, epoch: &mut Epoch) {
+        while let Some(decided) = self.doubted.decide(&self.subscriber.earlier) {
+            match decided {
+                Decided::Heard => epoch.pass_over(super::READ_ELSEWHERE),
+                Decided::Ours(message) => self.push(message.raw()),
+            }
+        }
+    }
+
     /// Takes those that there is room for.
     fn go_on(&mut self, epoch: &mut Epoch) -> Result<(), DoorClosed> {
         while self.may_take(epoch)
@@ -214,9 +266,6 @@ impl<'a> Waiting<'a> {
     }
 
     fn take(&mut self, raw: Raw<'_>, epoch: &mut Epoch) {
-        if self.is_heard_elsewhere(raw) {
-            return epoch.pass_over(super::READ_ELSEWHERE);
-        }
         let topic = &mut self.topic;
         let is_read = message::read(raw, |message| match message.is_deletion() {
             true => epoch.pass_over(message::DELETED),
@@ -228,14 +277,6 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Whether a subject before has the message, too. To all subscriptions of a queue group it is
-    /// delivered once, whatever their subjects.
-    fn is_heard_elsewhere(&self, raw: Raw<'_>) -> bool {
-        let subject = str::from_utf8(raw.subject);
-        let hears = |subject| self.subscriber.earlier.hear(subject);
-        self.subscriber.options.queue.is_none() && subject.is_ok_and(hears)
-    }
-
     fn pop(&mut self) -> Option<Owned> {
         let message = self.messages.pop_front()?;
         self.bytes -= bytes_of(message.raw());
@@ -245,18 +286,39 @@ impl<'a> Waiting<'a> {
     /// Hands over what came before a break, until the next connection cannot wait any longer. How many
     /// are left, and lost.
     async fn drain(&mut self, epoch: &mut Epoch, until: Instant) -> Result<usize, DoorClosed> {
+        let mut moved = self.subscriber.floor.moved();
+        let decided_by = until - DECIDED_WITHIN;
         loop {
+            moved.borrow_and_update();
+            self.decide(epoch);
+            if Instant::now() >= decided_by {
+                // Who has not answered by now has perhaps not heard it.
+                while let Some(message) = self.doubted.pop() {
+                    self.push(message.raw());
+                }
+            }
             self.go_on(epoch)?;
-            let left = self.messages.len() + epoch.outside();
+            let left = self.messages.len() + self.doubted.len() + epoch.outside();
             if left == 0 {
                 return Ok(0);
             }
             tokio::select! {
                 progress = epoch.progress() => progress?,
+                Ok(()) = moved.changed() => {}
+                () = sleep_until(decided_by), if !self.doubted.is_empty() => {}
                 () = sleep_until(until) => return Ok(left),
             }
         }
     }
+}
+
+/// Waits until somebody doubts that the connection is alive, and the server may be asked again.
+///
+/// # Cancel safety
+/// Cancelling loses nothing.
+async fn is_doubted(floor: &Floor, may_ask: Instant) {
+    sleep_until(may_ask).await;
+    floor.doubted().await;
 }
 
 /// How much of the bound a message takes. How it is answered is not kept.
@@ -269,8 +331,143 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use std::sync::Mutex;
+
+    use ioc_core::record::Input;
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::mpsc;
+    use tokio::time::timeout;
+
+    use super::super::NatsOptions;
     use crate::brokers::epoch::Entrance;
+    use crate::brokers::links::Links;
     use crate::door::{Door, DoorOptions, Lane, Lanes, WhenFull};
+
+    const WITHIN: Duration = Duration::from_secs(60);
+
+    /// What a connection of the server does.
+    enum Does {
+        Says(Vec<u8>),
+        /// It hears nothing more, and answers nothing.
+        Falls,
+        Closes,
+    }
+
+    /// Who may be told what to do: by what was subscribed to.
+    type Connections = Arc<Mutex<Vec<(String, mpsc::UnboundedSender<Does>)>>>;
+
+    /// A connection of a server of core subjects.
+    async fn serve_one(socket: TcpStream, subscribed: Connections) {
+        let (reader, mut writer) = socket.into_split();
+        let mut lines = BufReader::new(reader).lines();
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let info = r#"{"server_id":"a","server_name":"a","version":"2.10.0","proto":1,"headers":true,"max_payload":1048576}"#;
+        let info = format!("INFO {info}\r\n");
+        writer.write_all(info.as_bytes()).await.unwrap();
+        let mut has_fallen = false;
+        loop {
+            tokio::select! {
+                // What it is told was told before anything came of it.
+                biased;
+                Some(does) = told.recv() => match does {
+                    Does::Says(bytes) => writer.write_all(&bytes).await.unwrap(),
+                    Does::Falls => has_fallen = true,
+                    Does::Closes => return,
+                },
+                line = lines.next_line(), if !has_fallen => match line {
+                    Ok(Some(line)) if line == "PING" => {
+                        let _ = writer.write_all(b"PONG\r\n").await;
+                    }
+                    Ok(Some(line)) => {
+                        if let Some(subject) = line.strip_prefix("SUB ") {
+                            let subject = subject.split(' ').next().unwrap().to_owned();
+                            subscribed.lock().unwrap().push((subject, tell.clone()));
+                        }
+                    }
+                    Ok(None) | Err(_) => return,
+                },
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn p1_what_a_subject_before_should_have_heard_is_read_where_its_connection_was_dead() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let subscribed = Connections::default();
+        let all = Arc::clone(&subscribed);
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                tokio::spawn(serve_one(socket, Arc::clone(&all)));
+            }
+        });
+        let options = NatsOptions {
+            name: "city".to_owned(),
+            addresses: vec![("127.0.0.1".to_owned(), port)],
+            subjects: vec!["city.gauges.*".to_owned(), "city.>".to_owned()],
+            ..NatsOptions::default()
+        };
+        let (door, arrivals) = Door::new(DoorOptions::default(), Arc::default());
+        let (stop, mut stopping) = watch::channel(false);
+        let links = Links::default();
+        let shown = links.clone();
+        let running = tokio::spawn(async move {
+            let shutdown = async move {
+                let _ = stopping.wait_for(|stopping| *stopping).await;
+            };
+            super::super::run(options, door, &shown, shutdown).await;
+        });
+        let deadline = Instant::now() + WITHIN;
+        while links.states().len() < 2
+            || links
+                .states()
+                .iter()
+                .any(|(_, state)| state.to_string() != "up")
+        {
+            assert!(Instant::now() < deadline, "{:?}", links.states());
+            tokio::task::yield_now().await;
+        }
+        let does = |subject: &str, does: Does| {
+            let all = subscribed.lock().unwrap();
+            let (_, tell) = all.iter().rfind(|(own, _)| own == subject).unwrap();
+            tell.send(does).ok().unwrap();
+        };
+        let says = |subscription: &str, subject: &str, id: &str| {
+            let payload = format!(
+                r#"{{"id":"{id}","sensor":"s","kind":"k","observed_at":"2026-03-14T06:45:10Z","value":1}}"#
+            );
+            let head = format!("MSG {subject} 1 {}\r\n", payload.len());
+            let message = [head.as_bytes(), payload.as_bytes(), b"\r\n"].concat();
+            does(subscription, Does::Says(message));
+        };
+        let queue = arrivals.queue(Lane::Telemetry).clone();
+        let next = async || {
+            let queue = queue.clone();
+            let next = tokio::task::spawn_blocking(move || queue.recv_timeout(WITHIN));
+            let arrival = next.await.unwrap().expect("it is read");
+            arrivals.release(&arrival);
+            arrival.ack.settle();
+            let inputs = arrival
+                .inputs
+                .iter()
+                .map(|input| match Input::decode(input) {
+                    Ok(Input::Reading(reading)) => reading.id.to_owned(),
+                    other => panic!("{other:?}"),
+                });
+            inputs.collect::<Vec<_>>()
+        };
+        says("city.gauges.*", "city.gauges.1", "a");
+        assert_eq!(next().await, ["a"]);
+        does("city.gauges.*", Does::Falls);
+        says("city.>", "city.gauges.1", "b");
+        says("city.>", "city.other.1", "c");
+        assert_eq!(next().await, ["c"], "the other may have been heard");
+        does("city.gauges.*", Does::Closes);
+        assert_eq!(next().await, ["b"]);
+        stop.send_replace(true);
+        timeout(WITHIN, running).await.unwrap().unwrap();
+    }
 
     fn raw(payload: &[u8]) -> Raw<'_> {
         Raw {

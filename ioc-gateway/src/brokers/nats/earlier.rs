@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::consumer::covers;
-use super::floor::{Era, Floor};
+use super::floor::{Era, Floor, Heard};
 
 /// How long a reader that begins waits for those before it, so that not both read what is there.
 const AWAITED_WITHIN: Duration = Duration::from_secs(2);
@@ -55,11 +55,34 @@ impl Earlier {
         Self(overlapping.map(one).collect())
     }
 
-    /// Whether one of them is being read now, and gets a message of this subject as we do: of core
+    /// The first of them that is being read now, and gets a message of this subject as we do: of core
     /// subjects.
-    pub fn hear(&self, subject: &str) -> bool {
+    pub fn hears(&self, subject: &[u8]) -> Option<usize> {
+        self.first(subject, |one| one.floor.is_open())
+    }
+
+    /// The first that has heard a message of this subject which came then, or may have.
+    pub fn hears_else(&self, subject: &[u8], came: Instant) -> Option<usize> {
+        self.first(subject, |one| one.floor.heard(came) != Heard::No)
+    }
+
+    fn first(&self, subject: &[u8], is_one: impl Fn(&One) -> bool) -> Option<usize> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let subject = str::from_utf8(subject).ok()?;
         let mut all = self.0.iter();
-        all.any(|one| covers(&one.subject, subject) && one.floor.is_open())
+        all.position(|one| covers(&one.subject, subject) && is_one(one))
+    }
+
+    /// Whether one of them has heard a message that came then.
+    pub fn heard(&self, which: usize, came: Instant) -> Heard {
+        self.0[which].floor.heard(came)
+    }
+
+    /// One of them is to ask whether its server is there.
+    pub fn doubt(&self, which: usize) {
+        self.0[which].floor.doubt();
     }
 
     /// The reader that a message of the stream can be left to, if there is one.

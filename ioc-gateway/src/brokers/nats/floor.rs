@@ -13,12 +13,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ioc_core::time::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::Instant;
 
@@ -45,6 +46,17 @@ struct Shared {
     writing: Mutex<()>,
     /// Whom it is told that it has moved, or that its consumer is read or not.
     moves: watch::Sender<()>,
+    /// That somebody doubts that its connection is alive.
+    doubts: Notify,
+}
+
+/// Whether a message of a core subject has come to a reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    Yes,
+    No,
+    /// It is there as far as is known.
+    Unknown,
 }
 
 /// While the numbers of a stream mean the same messages.
@@ -113,6 +125,10 @@ struct Known {
     era: Era,
     /// Whether the consumer is being read,
     is_open: bool,
+    /// since when, or was last,
+    since: Option<Instant>,
+    /// until when its connection was alive in any case,
+    proven: Option<Instant>,
     /// and behind which message everything of its subject has been read by this process, or is going
     /// to be.
     reads_behind: Option<u64>,
@@ -137,6 +153,7 @@ impl Floor {
             known: Mutex::new(known.flatten().unwrap_or_default()),
             writing: Mutex::default(),
             moves,
+            doubts: Notify::new(),
         }))
     }
 
@@ -151,7 +168,9 @@ impl Floor {
             let mut known = self.known();
             let behind = behind.max(known.through);
             known.reads_behind.get_or_insert(behind);
-            known.is_open = true;
+            if !mem::replace(&mut known.is_open, true) {
+                known.since = Some(Instant::now());
+            }
         }
         self.0.moves.send_replace(());
     }
@@ -160,6 +179,37 @@ impl Floor {
     pub fn closed(&self) {
         self.known().is_open = false;
         self.0.moves.send_replace(());
+    }
+
+    /// Of a core subject: its server was asked then whether it is there, and has answered.
+    pub fn proven(&self, at: Instant) {
+        self.known().proven = Some(at);
+        self.0.moves.send_replace(());
+    }
+
+    /// Of a core subject: whether a message has come there that came to another reader at this time.
+    pub fn heard(&self, at: Instant) -> Heard {
+        let known = self.known();
+        let was_there = known.since.is_some_and(|since| since <= at);
+        match known.proven {
+            _ if !was_there => Heard::No,
+            Some(proven) if proven >= at => Heard::Yes,
+            Some(_) | None if known.is_open => Heard::Unknown,
+            Some(_) | None => Heard::No,
+        }
+    }
+
+    /// Of a core subject: its server is to be asked whether it is there.
+    pub fn doubt(&self) {
+        self.0.doubts.notify_one();
+    }
+
+    /// Waits until somebody doubts that its connection is alive.
+    ///
+    /// # Cancel safety
+    /// Cancelling loses nothing.
+    pub async fn doubted(&self) {
+        self.0.doubts.notified().await;
     }
 
     /// Whether it is being read.

@@ -67,8 +67,10 @@ pub(super) struct Line {
     unsaid: Unsaid,
     /// Since when the server was asked whether it is there, and nothing has come.
     asked: Option<Instant>,
-    /// How often it was asked and has not answered.
+    /// How often it was asked and has not answered,
     unanswered: u32,
+    /// and when it was last.
+    asked_last: Instant,
 }
 
 /// What is to be said.
@@ -127,6 +129,7 @@ impl Line {
             unsaid: Unsaid::default(),
             asked: None,
             unanswered: 0,
+            asked_last: Instant::now(),
         }
     }
 
@@ -164,7 +167,13 @@ impl Line {
     pub fn ping(&mut self) {
         self.unsaid.put(&[b"PING\r\n"]);
         self.unanswered += 1;
-        self.asked.get_or_insert_with(Instant::now);
+        self.asked_last = Instant::now();
+        self.asked.get_or_insert(self.asked_last);
+    }
+
+    /// When the server was asked last whether it is there.
+    pub const fn asked_last(&self) -> Instant {
+        self.asked_last
     }
 
     /// Asks the server whether it is there, unless it does not even take what was said before.

@@ -71,6 +71,11 @@ impl Owned {
         }
     }
 
+    /// How much memory it takes.
+    pub const fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.bytes.len()
+    }
+
     pub fn raw(&self) -> Raw<'_> {
         Raw {
             subject: &self.bytes[..self.headers],
