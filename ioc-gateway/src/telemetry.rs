@@ -337,6 +337,16 @@ pub(crate) fn broker_session_given_up(link: &str, error: &str) {
     );
 }
 
+/// A broker goes on delivering by filters that are not asked for any more.
+pub(crate) fn broker_unsubscription_refused(link: &str, why: &str) {
+    tracing::warn!(
+        link,
+        why,
+        "the broker does not give up filters that are not configured any more: what comes by them is \
+         acknowledged and not read, and they are unsubscribed from again at the next start"
+    );
+}
+
 /// More sessions are left than are remembered.
 pub(crate) fn broker_session_forgotten(broker: &str, client_id: &str) {
     tracing::error!(

@@ -637,6 +637,8 @@ fn wait_until_ended(city: &City, client_id: &str) {
     wait_for(&format!("the session {client_id} to be ended"), || {
         (!city.ready().contains(&link)).then_some(())
     });
+    let is_up = format!("ioc_broker_up{{link=\"{link}\"}}");
+    assert_ne!(city.server().metric(&is_up), Some(1.0), "it is no link");
 }
 
 #[test]

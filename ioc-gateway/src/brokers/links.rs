@@ -175,6 +175,7 @@ impl Link {
 
     /// It has done what it was for, and is no link any more.
     pub fn over(&self) {
+        telemetry::broker_link(&self.name, false);
         self.links.with(|links| links.remove(&self.name));
     }
 

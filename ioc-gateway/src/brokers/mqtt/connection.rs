@@ -441,7 +441,7 @@ impl<'a> Connection<'a> {
                     self.let_in(session_present, keep_alive_s)?;
                 }
                 Packet::SubAck(granted) => self.subscribed(&granted)?,
-                Packet::UnsubAck => self.unsubscribed()?,
+                Packet::UnsubAck { refused } => self.unsubscribed(refused.as_deref())?,
                 Packet::Publish(message) => self.take_message(&message)?,
                 Packet::PingResp if self.answer == Answer::Awaited => self.answer = Answer::Given,
                 Packet::PingResp => {}
@@ -513,10 +513,19 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    fn unsubscribed(&mut self) -> Result<(), LinkError> {
+    /// The broker has heard what is not asked for any more. What it goes on with is passed over, and
+    /// given up again at the next start.
+    fn unsubscribed(&mut self, refused: Option<&str>) -> Result<(), LinkError> {
+        if self.stage != Stage::Subscribed {
+            return Err(LinkError::Unexpected("UNSUBACK"));
+        }
+        if let Some(why) = refused {
+            telemetry::broker_unsubscription_refused(self.wanted.link.name(), why);
+        }
         match self.wanted.purpose {
-            _ if self.stage != Stage::Subscribed => return Err(LinkError::Unexpected("UNSUBACK")),
+            Purpose::Reads { .. } if refused.is_some() => {}
             Purpose::Reads { .. } => self.wanted.note_filters(),
+            // It is ended with its filters.
             Purpose::Ends { .. } => self.stage = Stage::ReadsOut(Instant::now()),
         }
         Ok(())

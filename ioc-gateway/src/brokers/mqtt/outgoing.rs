@@ -170,7 +170,7 @@ impl Publishing {
             Packet::PingResp => Ok(()),
             Packet::Disconnect(reason) => Err(LinkError::Disconnected(reason)),
             Packet::ConnAck { .. } => Err(LinkError::Unexpected("CONNACK")),
-            Packet::SubAck(_) | Packet::UnsubAck => Err(LinkError::Unexpected("SUBACK")),
+            Packet::SubAck(_) | Packet::UnsubAck { .. } => Err(LinkError::Unexpected("SUBACK")),
             Packet::Publish(_) => Err(LinkError::Unexpected("PUBLISH")),
             Packet::PubAck(..) => Err(LinkError::Unexpected("PUBACK")),
             Packet::Unexpected(what) => Err(LinkError::Unexpected(what)),

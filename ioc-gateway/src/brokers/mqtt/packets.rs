@@ -34,8 +34,10 @@ pub(super) enum Packet {
     },
     /// For each filter what was granted.
     SubAck(Vec<Granted>),
-    /// It has heard what we do not want any more.
-    UnsubAck,
+    /// It has heard what we do not want any more; why it goes on with some of it all the same.
+    UnsubAck {
+        refused: Option<String>,
+    },
     Publish(Message),
     /// What became of a message of ours.
     PubAck(u16, Published),
@@ -391,7 +393,7 @@ fn of_v4(packet: v4::Packet) -> Packet {
         v4::Packet::PubComp(_) => Packet::Unexpected("PUBCOMP"),
         v4::Packet::Subscribe(_) => Packet::Unexpected("SUBSCRIBE"),
         v4::Packet::Unsubscribe(_) => Packet::Unexpected("UNSUBSCRIBE"),
-        v4::Packet::UnsubAck(_) => Packet::UnsubAck,
+        v4::Packet::UnsubAck(_) => Packet::UnsubAck { refused: None },
         v4::Packet::PingReq => Packet::Unexpected("PINGREQ"),
     }
 }
@@ -435,7 +437,14 @@ fn of_v5(packet: v5::Packet) -> Packet {
         v5::Packet::PubComp(_) => Packet::Unexpected("PUBCOMP"),
         v5::Packet::Subscribe(_) => Packet::Unexpected("SUBSCRIBE"),
         v5::Packet::Unsubscribe(_) => Packet::Unexpected("UNSUBSCRIBE"),
-        v5::Packet::UnsubAck(_) => Packet::UnsubAck,
+        v5::Packet::UnsubAck(unsuback) => {
+            use v5::UnsubAckReason::{NoSubscriptionExisted, Success};
+            let mut reasons = unsuback.reasons.into_iter();
+            let refused = reasons.find(|reason| !matches!(reason, Success | NoSubscriptionExisted));
+            Packet::UnsubAck {
+                refused: refused.map(|reason| format!("{reason:?}")),
+            }
+        }
         v5::Packet::PingReq(_) => Packet::Unexpected("PINGREQ"),
     }
 }

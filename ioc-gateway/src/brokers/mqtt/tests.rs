@@ -351,6 +351,63 @@ async fn p1_what_another_connection_of_the_link_asks_for_is_read_on_each() {
     }
 }
 
+/// What these links become, which read from a listener.
+fn bench_of_links(
+    listener: TcpListener,
+    options: &[MqttBrokerOptions],
+    sessions: &Sessions,
+) -> Bench {
+    let (door, arrivals) = Door::new(DoorOptions::default(), Arc::default());
+    let (stop, links) = (watch::Sender::new(false), Links::default());
+    for options in options {
+        let (options, sessions) = (options.clone(), sessions.clone());
+        let (door, links, mut told) = (door.clone(), links.clone(), stop.subscribe());
+        tokio::spawn(async move {
+            let shutdown = async move {
+                let _ = told.wait_for(|told| *told).await;
+            };
+            run(options, sessions, door, &links, shutdown).await;
+        });
+    }
+    Bench {
+        listener,
+        arrivals,
+        links,
+        stop,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_filters_that_the_broker_does_not_give_up_are_known_at_the_next_start() {
+    for (reason, is_given_up) in [(0, true), (0x11, true), (0x87, false)] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let link = |topics: &[&str]| MqttBrokerOptions {
+            client_id: "a".to_owned(),
+            address: ("127.0.0.1".into(), port),
+            topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
+            ..MqttBrokerOptions::default()
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let file = Some(dir.path().join("sessions/mqtt"));
+        let before = link(&["ioc/v1/readings/#", "city/#"]);
+        Sessions::kept(file.clone(), std::slice::from_ref(&before)).let_in(&before, "a");
+        let now = [link(&["ioc/v1/readings/#"])];
+        let sessions = Sessions::kept(file.clone(), &now);
+        let bench = bench_of_links(listener, &now, &sessions);
+        let mut socket = bench.let_in(Version::V5, true).await;
+        assert_eq!(packet(&mut socket).await[0], 0xa2, "UNSUBSCRIBE");
+        let unsuback = [0xb0, 4, 0, 2, 0, reason];
+        socket.write_all(&unsuback).await.unwrap();
+        publish(&mut socket, Version::V5, 1, READING).await;
+        bench.settle_next();
+        assert_eq!(packet(&mut socket).await, [0x40, 2, 0, 1]);
+        let next = Sessions::kept(file, &now);
+        let others = next.others(&now[0], "a", &now[0].topics);
+        assert_eq!(others.is_empty(), is_given_up, "{reason:x}");
+    }
+}
+
 /// A filter that was moved to another link of the same broker stands in the session of before.
 #[tokio::test(flavor = "multi_thread")]
 async fn p1_no_filter_is_given_up_before_all_links_of_its_broker_have_subscribed() {
@@ -372,24 +429,7 @@ async fn p1_no_filter_is_given_up_before_all_links_of_its_broker_have_subscribed
         sessions.let_in(&before, "a");
         let both = [link("a", &["ioc/v1/readings/#"]), link("b", &["city/#"])];
         let sessions = Sessions::kept(file, &both);
-        let (door, arrivals) = Door::new(DoorOptions::default(), Arc::default());
-        let (stop, links) = (watch::Sender::new(false), Links::default());
-        for options in both {
-            let (sessions, door, links) = (sessions.clone(), door.clone(), links.clone());
-            let mut told = stop.subscribe();
-            tokio::spawn(async move {
-                let shutdown = async move {
-                    let _ = told.wait_for(|told| *told).await;
-                };
-                run(options, sessions, door, &links, shutdown).await;
-            });
-        }
-        let bench = Bench {
-            listener,
-            arrivals,
-            links,
-            stop,
-        };
+        let bench = bench_of_links(listener, &both, &sessions);
         let (first, second) = (bench.connected().await, bench.connected().await);
         let (mut a, mut b) = match first.1.ends_with(b"a") {
             true => (first.0, second.0),

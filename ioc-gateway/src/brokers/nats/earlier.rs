@@ -162,6 +162,12 @@ impl Elsewhere {
         self.left.is_empty()
     }
 
+    /// Whether the one that the first was left to is being read, and may get to it.
+    pub fn awaits(&self, earlier: &Earlier) -> bool {
+        let first = self.left.front();
+        first.is_some_and(|(_, left)| earlier.0[left.to].floor.is_open())
+    }
+
     /// Up to which number all may be acknowledged, of which so many are durable as far as they were
     /// read here.
     pub fn settled(&mut self, settled: u64, earlier: &Earlier) -> u64 {
@@ -273,8 +279,21 @@ mod tests {
         floor.reached(55, NOON);
         assert_eq!(elsewhere.settled(9, &earlier), 4);
         floor.reached(60, NOON);
+        assert!(elsewhere.awaits(&earlier));
         assert_eq!(elsewhere.settled(9, &earlier), 9);
-        assert!(elsewhere.is_empty());
+        assert!(elsewhere.is_empty() && !elsewhere.awaits(&earlier));
+    }
+
+    #[test]
+    fn who_stops_waits_for_another_while_that_is_read_and_no_longer() {
+        let (floor, earlier) = alarms();
+        floor.opened(0);
+        let mut elsewhere = Elsewhere::default();
+        elsewhere.leave(1, earlier.reads(ALARM, 50).unwrap());
+        assert!(elsewhere.awaits(&earlier));
+        floor.closed();
+        assert!(!elsewhere.awaits(&earlier));
+        assert_eq!(elsewhere.settled(1, &earlier), 0, "it comes again");
     }
 
     #[test]

@@ -254,7 +254,8 @@ impl<'a> Reader<'a> {
             epoch.hand_over()?;
             connected.reply(epoch);
             let due = self.acknowledge(line, epoch);
-            if is_stopping && epoch.in_flight() == 0 {
+            let is_settled = epoch.in_flight() == 0 && !self.awaits_others();
+            if is_stopping && is_settled {
                 let _ = timeout(ANSWER_WITHIN, line.leave()).await;
                 return Ok(());
             }
@@ -502,6 +503,12 @@ impl<'a> Reader<'a> {
     fn settled(&mut self, epoch: &Epoch) -> u64 {
         let earlier = &self.subscriber.earlier;
         self.elsewhere.settled(epoch.settled(), earlier)
+    }
+
+    /// Whether something was left to readers that are still at it. Who stops has read all by then, or it
+    /// comes again.
+    fn awaits_others(&self) -> bool {
+        self.elsewhere.awaits(&self.subscriber.earlier)
     }
 
     /// Begins anew where a reader that something was left to does not get on.
