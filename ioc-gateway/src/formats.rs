@@ -49,7 +49,7 @@ pub(crate) use cloud_events::borrowed;
 pub(crate) use mapping::OfEntry;
 pub use reject::{Origin, Part, Reason, Reject};
 pub use reject::{append_beginning, append_dead_letter, append_part};
-pub(crate) use reject::{behind, behind_in_event, behind_which, cut, event_kept, kept_place};
+pub(crate) use reject::{TOPIC_BYTES_MAX, behind, behind_in_event, behind_which, cut, event_kept, kept_place};
 pub(crate) use reject::{of_time, of_will, time_in, will_in, with_letter};
 pub use reply::{Replies, Reply};
 
@@ -487,6 +487,15 @@ pub fn decode<'c>(
         Some(_) => None,
         None => catalogue.mappings.of(message.topic),
     };
+    if let Some(mapping) = mapping
+        && message.topic.len() > TOPIC_BYTES_MAX
+    {
+        let detail = format!(
+            "mapping {} reads topics of at most {TOPIC_BYTES_MAX} bytes; of a longer one not all is kept",
+            mapping.name
+        );
+        return Err(Reject::new(Reason::TopicTooLong, detail));
+    }
     let (format, names) = match (mapping, standard(message.content_type)) {
         (Some(mapping), _) => (&mapping.format, &mapping.names),
         (None, Some(format)) => (format, &*NO_NAMES),

@@ -31,7 +31,7 @@ pub struct MqttOptions {
     /// that sends more messages of quality 1 is disconnected (0x93).
     pub inflight_max: usize,
     /// The greatest topic alias of a client of version 5, which is told; one beyond it ends the
-    /// connection (0x94). Of each topic, 512 bytes are kept.
+    /// connection (0x94). Of each topic, 512 bytes are kept, of which mappings read 508.
     pub topic_alias_max: u16,
     /// How many bytes one connection may have decoded and not yet handed over, because the door
     /// is full; then it is not read. One more socket read may come on top.

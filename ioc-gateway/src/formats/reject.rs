@@ -88,6 +88,14 @@ pub struct Origin<'a> {
 /// How much of a topic, and of a sentence that may quote the message, is kept.
 const TEXT_BYTES_MAX: usize = 512;
 
+/// The longest topic that a mapping reads. One that was cut, to keep it, is longer: to a character that
+/// has four bytes three may lack.
+pub(crate) const TOPIC_BYTES_MAX: usize = 508;
+const _: () = assert!(
+    TOPIC_BYTES_MAX + 4 == TEXT_BYTES_MAX,
+    "what was cut is longer"
+);
+
 /// Appends the message as a dead letter, within its bounds.
 pub fn append_dead_letter(
     inputs: &mut Inputs,
@@ -357,6 +365,8 @@ reasons! {
     AttributesTooMany = "attributes_too_many",
     /// The topic is not one that readings are published to.
     TopicUnknown = "topic_unknown",
+    /// The topic is longer than a mapping may read, or was: it is not kept whole.
+    TopicTooLong = "topic_too_long",
     /// The message does not have the shape that its mapping describes.
     ShapeUnexpected = "shape_unexpected",
     /// The message has its shape, and there is no reading in it.

@@ -844,6 +844,41 @@ fn a_message_without_a_mapping_is_a_dead_letter() {
     assert!(told[0].starts_with("topic_unknown: "), "{told:?}");
 }
 
+/// Of what is longer not all is kept, by an alias or a letter: the rest would be another sensor's name.
+#[test]
+fn a_topic_that_is_not_kept_whole_is_mapped_by_nothing() {
+    let Format::Json(mut shape) = gauges() else {
+        unreachable!("gauges are JSON");
+    };
+    shape.readings[0].sensor = "topic 3".parse().unwrap();
+    let catalogue = catalogue("city/#", Format::Json(shape));
+    let payload = br#"{"at":1,"gauges":[{"level":1}]}"#;
+    for (bytes, is_read) in [(TOPIC_BYTES_MAX, true), (TOPIC_BYTES_MAX + 1, false)] {
+        let topic = format!("city/{}/pump-12", "x".repeat(bytes - "city//pump-12".len()));
+        let message = Message {
+            topic: &topic,
+            payload,
+            ..Message::default()
+        };
+        let (mut inputs, mut told) = (Inputs::default(), Vec::new());
+        append_message(
+            &mut inputs,
+            message,
+            "mqtt a",
+            &catalogue,
+            &mut Workspace::default(),
+            &mut |item| told.push(item.map(str::to_owned).map_err(|reject| reject.reason)),
+        );
+        let refused: Vec<_> = told
+            .iter()
+            .map(|item| item.as_ref().err().copied())
+            .collect();
+        let expected = (!is_read).then_some(Reason::TopicTooLong);
+        assert_eq!(refused, [expected], "{told:?}");
+        assert_eq!(inputs.count(), 1, "a reading, or a letter");
+    }
+}
+
 fn payload() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop::sample::select(vec![
         "{",

@@ -617,7 +617,7 @@ pub(crate) fn user_in(source: &str) -> Option<&str> {
 /// sensor that may not publish, or what was published.
 const fn refusal_code(reason: Reason) -> u8 {
     match reason {
-        Reason::TopicUnknown => 0x90,
+        Reason::TopicUnknown | Reason::TopicTooLong => 0x90,
         Reason::SensorUnregistered | Reason::SensorNotOfKey | Reason::SensorNotOfUser => 0x87,
         Reason::FeedbackNotAllowed => 0x87,
         Reason::PayloadTooLong | Reason::NotUtf8 | Reason::JsonMalformed => 0x99,

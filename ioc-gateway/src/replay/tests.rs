@@ -188,6 +188,25 @@ fn p3_what_can_be_read_now_is_a_reading_of_its_own_time_once() {
 }
 
 #[test]
+fn what_is_left_of_a_topic_that_was_too_long_is_read_as_no_other() {
+    let Format::Json(mut shape) = gauges() else {
+        unreachable!("gauges are JSON");
+    };
+    shape.readings[0].sensor = "topic 2".parse().unwrap();
+    let of = |bytes: usize| format!("hydro/n/{}", "x".repeat(bytes - "hydro/n/".len()));
+    let topics = [508, 509, 512].map(of);
+    let letters = topics.each_ref().map(|topic| letter(topic, GAUGES));
+    let senders = Senders {
+        keys: None,
+        credentials: Credentials::Anonymous,
+    };
+    let bench = bench_knowing(&letters, senders, catalogue("hydro/#", Format::Json(shape)));
+    let (told, _) = bench.replay(&all());
+    let long = "still_dead \"topic_too_long\"";
+    assert_eq!(told, format!("1 replayed 1\n2 {long}\n3 {long}"));
+}
+
+#[test]
 fn of_a_part_of_a_message_only_that_part_is_taken() {
     let part = |place| DeadLetter {
         place,

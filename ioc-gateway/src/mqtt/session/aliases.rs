@@ -1,7 +1,8 @@
 //! The topics that a client of version 5 has given numbers to (section 3.3.2.3.4).
 //!
 //! Bound: [`MqttOptions::topic_alias_max`](crate::options::MqttOptions::topic_alias_max) topics,
-//! cut to what a dead letter keeps of one: a topic that is longer is none of readings.
+//! cut to what a dead letter keeps of one: a topic that is longer is none of readings, nor is it mapped, and
+//! what is left of it is too long for that, too.
 
 use crate::formats::cut;
 use crate::mqtt::close::CloseReason;
@@ -57,6 +58,7 @@ impl Aliases {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::TOPIC_BYTES_MAX;
     use crate::mqtt::codec::Qos;
 
     fn publish(topic: &str, alias: u16) -> Publish<'_> {
@@ -95,5 +97,19 @@ mod tests {
         let long = "ä".repeat(10_000);
         assert_eq!(aliases.topic_of(&publish(&long, 1)), Ok(&long[..]));
         assert_eq!(aliases.topic_of(&publish("", 1)).map(str::len), Ok(512));
+        for topic in [
+            "ä",
+            "a",
+            "\u{1f30a}",
+            "a\u{1f30a}",
+            "aa\u{1f30a}",
+            "aaa\u{1f30a}",
+        ] {
+            let long = topic.repeat(1_000);
+            aliases.topic_of(&publish(&long, 1)).unwrap();
+            let kept = aliases.topic_of(&publish("", 1)).map(str::len);
+            let kept = kept.unwrap();
+            assert!((TOPIC_BYTES_MAX + 1..=512).contains(&kept), "{topic}");
+        }
     }
 }
