@@ -4,7 +4,7 @@
 //! Arrives: connections. Leaves: tasks that serve one each. Promise: nothing is acknowledged
 //! before it is durable; a connection that misbehaves is closed with a reason, which a client of
 //! version 5 is told, counted, and touches no other; at most [`MqttOptions::connections_max`] are
-//! served, of whom those who have not said CONNECT give way to others (`places.rs`), and which hold no more than [`MqttOptions::held_bytes_max`] together. Spoken: quality 0, 1 and 2 in, 0 and 1 out; wills; sessions end with their
+//! served, of whom those who have not said CONNECT give way to others (`places.rs`), and those whose clients are back to these, and which hold no more than [`MqttOptions::held_bytes_max`] together. Spoken: quality 0, 1 and 2 in, 0 and 1 out; wills; sessions end with their
 //! connection (session present is always 0). Next:
 //! `mqtt/introduction.rs`, its CONNECT; `mqtt/connection.rs`, one connection; `mqtt/session.rs`,
 //! what its packets mean; `mqtt/codec.rs`, their bytes; `mqtt/deliveries.rs`, what is published.
@@ -34,10 +34,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use bytes::BytesMut;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -48,7 +47,8 @@ pub(crate) use self::transport::Peer;
 
 use self::budget::Budget;
 use self::close::CloseReason;
-use self::codec::{Refusal, Version};
+use self::codec::Refusal;
+use self::connection::Admission;
 use self::registry::{ClientKey, Registry, Whose};
 use self::transport::Transport;
 use self::websocket::Upgrade;
@@ -56,12 +56,13 @@ use self::wills::Wills;
 use crate::door::{Door, Sources};
 use crate::error::GatewayError;
 use crate::options::{Credentials, MqttOptions};
-use crate::places::{Place, Places};
+use crate::places::Places;
 use crate::telemetry;
 
 /// How long to wait after the system refused a connection: it has run out of something.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How many connections beyond the bound are told so at once; more are just closed.
+/// How many connections beyond the bound are told so at once, or have the places of such as are ending;
+/// more are just closed.
 const REFUSALS_MAX: usize = 64;
 /// How long one of them may take to say CONNECT, so that it hears the answer.
 const REFUSAL_WAIT: Duration = Duration::from_secs(1);
@@ -82,6 +83,7 @@ pub struct Listener {
 #[derive(Debug)]
 struct Shared {
     options: Arc<MqttOptions>,
+    places: Arc<Places>,
     door: Door,
     deliveries: Deliveries,
     registry: Arc<Registry>,
@@ -136,9 +138,9 @@ impl Listener {
         telemetry::mqtt_listening(self.local_addr);
         let (stop, stopping) = watch::channel(false);
         let mut reception = Reception {
-            places: Arc::clone(&self.places),
             refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
             shared: Arc::new(Shared {
+                places: Arc::clone(&self.places),
                 budget: Budget::new(self.options.held_bytes_max),
                 options: Arc::new(self.options),
                 sources: door.sources(),
@@ -179,7 +181,6 @@ impl Listener {
 
 /// Where connections are given a task, or turned away.
 struct Reception {
-    places: Arc<Places>,
     refusals: Arc<Semaphore>,
     shared: Arc<Shared>,
     stopping: watch::Receiver<bool>,
@@ -188,21 +189,22 @@ struct Reception {
 
 impl Reception {
     fn receive(&mut self, stream: TcpStream, peer: SocketAddr) {
-        if let Some(place) = self.places.take() {
+        let peer = Peer::Socket(peer);
+        let place = self.shared.places.take().map(Admission::Placed);
+        let beyond = || {
+            let permit = Arc::clone(&self.refusals).try_acquire_owned();
+            permit.ok().map(Admission::Beyond)
+        };
+        if let Some(admission) = place.or_else(beyond) {
             let (shared, stopping) = (Arc::clone(&self.shared), self.stopping.clone());
             // Without this, each PUBACK may wait 40 ms for the client's delayed acknowledgement of
             // TCP. Where it cannot be set, all is only slower.
             let _set = stream.set_nodelay(true);
-            let peer = Peer::Socket(peer);
             self.tasks
-                .spawn(serve(stream, peer, shared, stopping, place));
+                .spawn(serve(stream, peer, shared, stopping, admission));
             return;
         }
-        if let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() {
-            self.tasks.spawn(refuse(stream, permit));
-        }
         let reason = CloseReason::Refused(Refusal::ConnectionsMax);
-        let peer = Peer::Socket(peer);
         telemetry::mqtt_closed("", peer, reason.word(), reason.is_trouble());
     }
 
@@ -211,7 +213,8 @@ impl Reception {
         self.tasks.spawn(async move {
             let finished = timeout(shared.options.connect_wait_max, upgrade.finish());
             if let Ok(Some((stream, place))) = finished.await {
-                serve(stream, Peer::WebSocket, shared, stopping, place).await;
+                let admission = Admission::Placed(place);
+                serve(stream, Peer::WebSocket, shared, stopping, admission).await;
             }
         });
     }
@@ -223,28 +226,13 @@ async fn serve(
     peer: Peer,
     shared: Arc<Shared>,
     stopping: watch::Receiver<bool>,
-    place: Place,
+    admission: Admission,
 ) {
     let served = Arc::clone(&shared);
-    let left = connection::run(stream, peer, served, stopping.clone(), &place).await;
-    if let Some(left) = left {
+    let left = connection::run(stream, peer, served, stopping.clone(), admission).await;
+    if let Some((left, place)) = left {
         shared.wills.publish(left, place, &shared, stopping).await;
     }
-}
-
-/// Tells a connection beyond the bound so, once it has said something: a socket that is closed
-/// with bytes unread may lose what was written to it.
-async fn refuse(stream: TcpStream, permit: OwnedSemaphorePermit) {
-    let said = timeout(REFUSAL_WAIT, stream.readable()).await;
-    if said.is_ok() {
-        let mut begin = [0; 1024];
-        let length = stream.try_read(&mut begin).unwrap_or_default();
-        let version = codec::version_said(&begin[..length]).unwrap_or(Version::V311);
-        let mut answer = BytesMut::new();
-        codec::put_refusal(&mut answer, version, Refusal::ConnectionsMax);
-        let _sent = stream.try_write(&answer);
-    }
-    drop(permit);
 }
 
 fn note_panic(ended: Result<(), tokio::task::JoinError>) {

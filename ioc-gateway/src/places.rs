@@ -3,13 +3,14 @@
 //! Arrives: whoever connects. Leaves: a [`Place`] for each, as long as there is one. Promise: who says
 //! nothing keeps nobody out: when all places are taken, the connection that has been idle for longest
 //! gives its place to the next that comes. Idle is who has not introduced himself, or asks for
-//! nothing; who is busy keeps his place. Bound: as many places as the listener has; a connection
-//! that gave its place away ends as soon as it is told.
+//! nothing; who is busy keeps his place, but for whoever comes back while he is still here
+//! ([`Places::inherit`]). Bound: as many places as the listener has; a connection that gave its place away
+//! ends as soon as it is told.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 /// All places of one listener.
 #[derive(Debug)]
@@ -36,7 +37,13 @@ enum Standing {
 struct Seat {
     standing: Mutex<Standing>,
     given_away: Notify,
+    /// What is given back when whoever had the place is gone.
+    kept: Mutex<Option<OwnedSemaphorePermit>>,
 }
+
+/// Which place somebody has, for whoever comes back as him. It keeps nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Seated(Weak<Seat>);
 
 /// One connection's place, given back when dropped unless it was given away before.
 #[derive(Debug)]
@@ -67,15 +74,41 @@ impl Places {
                 longest.given_away.notify_one();
             }
         }
-        let seat = Arc::new(Seat {
-            standing: Mutex::new(Standing::Busy),
-            given_away: Notify::new(),
-        });
+        let seat = Seat::new();
         inside.rests(&seat);
         drop(inside);
         Some(Place {
             places: Arc::clone(self),
             seat,
+        })
+    }
+
+    /// The place of somebody who has come back while he is still here, and who ends now: it is his successor's,
+    /// who is busy. Until he is gone he keeps `kept`.
+    ///
+    /// # Errors
+    /// He has it no more; `kept` is given back.
+    pub fn inherit(
+        self: &Arc<Self>,
+        seated: &Seated,
+        kept: OwnedSemaphorePermit,
+    ) -> Result<Place, OwnedSemaphorePermit> {
+        let mut inside = self.lock();
+        let Some(older) = seated.0.upgrade() else {
+            return Err(kept);
+        };
+        match older.standing() {
+            Standing::GivenAway => return Err(kept),
+            Standing::Busy => {}
+            Standing::Idle(number) => {
+                inside.idle.remove(&number);
+            }
+        }
+        older.stands(Standing::GivenAway);
+        *older.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+        Ok(Place {
+            places: Arc::clone(self),
+            seat: Seat::new(),
         })
     }
 
@@ -99,6 +132,15 @@ impl Inside {
 }
 
 impl Seat {
+    /// Of somebody who is busy.
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            standing: Mutex::new(Standing::Busy),
+            given_away: Notify::new(),
+            kept: Mutex::default(),
+        })
+    }
+
     fn standing(&self) -> Standing {
         *self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -109,6 +151,11 @@ impl Seat {
 }
 
 impl Place {
+    /// For whoever comes back as him who has it.
+    pub fn seated(&self) -> Seated {
+        Seated(Arc::downgrade(&self.seat))
+    }
+
     /// Waits until it is given to another.
     pub async fn given_away(&self) {
         self.seat.given_away.notified().await;
@@ -158,6 +205,8 @@ mod tests {
     use std::pin::pin;
     use std::task::{Context, Waker};
 
+    use tokio::sync::Semaphore;
+
     use super::*;
 
     fn is_given_away(place: &Place) -> bool {
@@ -188,5 +237,23 @@ mod tests {
         assert!(is_given_away(&fifth), "it has been idle for longer");
         drop((fifth, sixth, first, fourth));
         assert_eq!(places.free(), 3);
+    }
+
+    #[test]
+    fn p5_who_comes_back_has_the_place_that_he_had_and_no_other() {
+        let (places, permits) = (Places::new(1), Arc::new(Semaphore::new(2)));
+        let permit = || Arc::clone(&permits).try_acquire_owned().unwrap();
+        let first = places.take().unwrap();
+        assert!(first.claim());
+        let second = places.inherit(&first.seated(), permit()).unwrap();
+        assert!(second.claim() && !first.claim());
+        assert!(places.inherit(&first.seated(), permit()).is_err(), "once");
+        assert_eq!((places.free(), permits.available_permits()), (0, 1));
+        let seated = first.seated();
+        drop(first);
+        assert_eq!((places.free(), permits.available_permits()), (0, 2));
+        assert!(places.inherit(&seated, permit()).is_err(), "he is gone");
+        drop(second);
+        assert_eq!(places.free(), 1);
     }
 }

@@ -9,25 +9,27 @@
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::select;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::Shared;
 use super::admission::Client;
 use super::budget::Account;
 use super::close::CloseReason;
+use super::codec::Refusal;
 use super::deadlines::{Deadlines, FAR};
 use super::deliveries::{Message, Subscription};
 use super::farewell::say_farewell;
-use super::introduction::introduced;
+use super::introduction::{introduced, refuse};
 use super::registry::{Entry, Whose};
 use super::session::{Session, source};
 use super::transport::{Peer, Transport};
 use super::wills::{Left, Will};
+use super::{REFUSAL_WAIT, Shared};
 use crate::door::{
     Counts, Door, DoorClosed, Encoded, Lane, Lanes, Ledger, NotHandedOver, Source, WhenFull,
 };
@@ -38,29 +40,90 @@ use crate::telemetry::{self, Adapter};
 pub(super) const READ_BYTES_MIN: usize = 2 * 1024;
 const READ_BYTES_MAX: usize = 64 * 1024;
 
-/// Serves one accepted socket until it ends; returns what the client left to be published.
+/// How a connection is there.
+#[derive(Debug)]
+pub(super) enum Admission {
+    /// It has a place.
+    Placed(Place),
+    /// All places are taken: it is here to be told so, unless it is of a client that has one.
+    Beyond(OwnedSemaphorePermit),
+}
+
+impl Admission {
+    /// How long it may take to introduce itself.
+    fn wait_max(&self, shared: &Shared) -> Duration {
+        match self {
+            Self::Placed(_) => shared.options.connect_wait_max,
+            Self::Beyond(_) => shared.options.connect_wait_max.min(REFUSAL_WAIT),
+        }
+    }
+
+    /// Waits until its place is given to another.
+    async fn given_away(&self) {
+        match self {
+            Self::Placed(place) => place.given_away().await,
+            Self::Beyond(_) => std::future::pending().await,
+        }
+    }
+
+    /// Its place, once its client has introduced itself. One that is back while its connection of before
+    /// is still there, whose other end may have vanished, has the place of that (section 3.1.4).
+    ///
+    /// # Errors
+    /// There is none; or none beyond the bound, with what lets the client be told so.
+    fn place(
+        self,
+        client: &Client,
+        shared: &Shared,
+    ) -> Result<Place, Option<OwnedSemaphorePermit>> {
+        match self {
+            Self::Placed(place) if place.claim() => Ok(place),
+            Self::Placed(_) => Err(None),
+            Self::Beyond(permit) => {
+                let seated = shared.registry.seated(&client.key).unwrap_or_default();
+                shared.places.inherit(&seated, permit).map_err(Some)
+            }
+        }
+    }
+}
+
+/// Why a connection ends for which there is no place.
+const BEYOND: CloseReason = CloseReason::Refused(Refusal::ConnectionsMax);
+
+/// Serves one accepted socket until it ends; returns what the client left to be published, with its place.
 pub(super) async fn run(
     mut stream: impl Transport,
     peer: Peer,
     shared: Arc<Shared>,
     mut stopping: watch::Receiver<bool>,
-    place: &Place,
-) -> Option<Left> {
+    admission: Admission,
+) -> Option<(Left, Place)> {
     let mut received = BytesMut::with_capacity(READ_BYTES_MIN);
     let mut account = shared.budget.open();
     let holding = account.holding();
     stream.count_for(&holding);
+    let within = (&*shared, admission.wait_max(&shared));
     let introduced = select! {
-        introduced = introduced(&mut stream, &mut received, &mut account, &shared) => introduced,
-        () = place.given_away() => Err(CloseReason::GaveWay),
+        introduced = introduced(&mut stream, &mut received, &mut account, within) => introduced,
+        () = admission.given_away() => Err(CloseReason::GaveWay),
         () = holding.closed() => Err(CloseReason::OverBudget),
         _ = stopping.wait_for(|stopping| *stopping) => Err(CloseReason::Stopping),
     };
-    let stays = introduced.and_then(|introduced| match place.claim() {
-        true => Ok(introduced),
-        false => Err(CloseReason::GaveWay),
-    });
-    let (client, connack) = match stays {
+    let stays = match introduced {
+        Ok((client, connack)) => match admission.place(&client, &shared) {
+            Ok(place) => Ok((client, connack, place)),
+            Err(None) => Err(CloseReason::GaveWay),
+            Err(Some(_permit)) => {
+                Err(refuse(&mut stream, client.version, Refusal::ConnectionsMax).await)
+            }
+        },
+        Err(reason) => Err(match admission {
+            // Whatever it has said or not: it would not have been let in.
+            Admission::Beyond(_) if !matches!(reason, CloseReason::Refused(_)) => BEYOND,
+            Admission::Placed(_) | Admission::Beyond(_) => reason,
+        }),
+    };
+    let (client, connack, place) = match stays {
         Ok(introduced) => introduced,
         Err(reason) => {
             telemetry::mqtt_closed("", peer, reason.word(), reason.is_trouble());
@@ -72,7 +135,7 @@ pub(super) async fn run(
     telemetry::mqtt_connected(&name, peer, client.version.word(), has_will);
     let entry = shared
         .registry
-        .enter(client.key.clone(), client.as_successor);
+        .enter(client.key.clone(), client.as_successor, place.seated());
     let who = source(&client.key);
     let whose = Whose::of(&client.key, peer);
     let quota = shared.sources.of(&client.key, &whose, Instant::now());
@@ -83,14 +146,15 @@ pub(super) async fn run(
     let will = client.will.filter(|_| reason.publishes_will())?;
     // The will, and what it is decoded to.
     account.set(2 * will.bytes());
-    Some(Left {
+    let left = Left {
         will,
         account,
         quota,
         source: who,
         sensors: client.rights.sensors,
         entry,
-    })
+    };
+    Some((left, place))
 }
 
 /// What wakes a connection.

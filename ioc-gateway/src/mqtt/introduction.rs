@@ -2,9 +2,9 @@
 //!
 //! Arrives: an accepted socket. Leaves: a [`Client`] with its CONNACK, not yet written; or the
 //! reason why the connection ends, which the client was told as far as its version can say it.
-//! Promise: it ends within [`MqttOptions::connect_wait_max`], whatever the client does.
-//!
-//! [`MqttOptions::connect_wait_max`]: crate::options::MqttOptions::connect_wait_max
+//! Promise: it ends in time, whatever the client does.
+
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,11 +23,11 @@ pub(super) async fn introduced(
     stream: &mut impl Transport,
     received: &mut BytesMut,
     account: &mut Account,
-    shared: &Shared,
+    (shared, wait_max): (&Shared, Duration),
 ) -> Result<(Client, BytesMut), CloseReason> {
     let options = &shared.options;
     let first = first_packet(stream, received, account, options.packet_bytes_max);
-    let read = timeout(options.connect_wait_max, first)
+    let read = timeout(wait_max, first)
         .await
         .unwrap_or(Err(CloseReason::ConnectOverdue));
     // Where nothing else can be told, it is told as in 3.1.1.
@@ -54,6 +54,15 @@ pub(super) async fn introduced(
         }
         Err(reason) => return Err(reason),
     };
+    Err(refuse(stream, version, refusal).await)
+}
+
+/// Tells a client that it is not let in; with that its connection ends.
+pub(super) async fn refuse(
+    stream: &mut impl Transport,
+    version: Version,
+    refusal: Refusal,
+) -> CloseReason {
     let mut answer = BytesMut::new();
     codec::put_refusal(&mut answer, version, refusal);
     // It fits into an empty socket buffer; who does not take it is not waited for.
@@ -62,7 +71,7 @@ pub(super) async fn introduced(
         stream.flush().await
     };
     let _told = timeout(REFUSAL_WAIT, told).await;
-    Err(CloseReason::Refused(refusal))
+    CloseReason::Refused(refusal)
 }
 
 /// The packet of this length at the front, with its length.

@@ -10,6 +10,7 @@ use dashmap::DashMap;
 use tokio::sync::Notify;
 
 use super::transport::Peer;
+use crate::places::Seated;
 
 /// What a client is known by. Users do not share identifiers: nobody is thrown out by somebody
 /// else's client.
@@ -67,12 +68,27 @@ pub(super) struct Registry(DashMap<ClientKey, Arc<Place>>);
 struct Place {
     taken_over: Notify,
     goes_on: AtomicBool,
+    /// Its place among all connections.
+    seated: Seated,
 }
 
 impl Registry {
+    /// Which place among all connections a client has, if it is connected.
+    pub fn seated(&self, key: &ClientKey) -> Option<Seated> {
+        self.0.get(key).map(|place| place.seated.clone())
+    }
+
     /// Enters a client; an older connection of it is told to end.
-    pub fn enter(self: &Arc<Self>, key: ClientKey, as_successor: Successor) -> Entry {
-        let place = Arc::<Place>::default();
+    pub fn enter(
+        self: &Arc<Self>,
+        key: ClientKey,
+        as_successor: Successor,
+        seated: Seated,
+    ) -> Entry {
+        let place = Arc::new(Place {
+            seated,
+            ..Place::default()
+        });
         let older = self.0.insert(key.clone(), Arc::clone(&place));
         if let Some(older) = older {
             let goes_on = as_successor == Successor::GoesOn;
@@ -158,7 +174,7 @@ mod tests {
             user: user.map(Into::into),
             client_id: "c".into(),
         };
-        let enter = |user, successor| registry.enter(key(user), successor);
+        let enter = |user, successor| registry.enter(key(user), successor, Seated::default());
         let first = enter(None, Successor::BeginsAnew);
         let other = enter(Some("ann"), Successor::BeginsAnew);
         let second = enter(None, Successor::GoesOn);

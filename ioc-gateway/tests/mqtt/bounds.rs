@@ -6,7 +6,7 @@ use ioc_gateway::door::DoorOptions;
 use ioc_gateway::options::MqttOptions;
 
 use crate::bench::{bench_with, options, said};
-use crate::packets::{TOPIC, Version, disconnect, publish_to, reading};
+use crate::packets::{TOPIC, Version, connect, disconnect, publish_to, reading};
 
 #[tokio::test]
 async fn p5_connections_beyond_the_bound_end_however_many_they_are() {
@@ -29,9 +29,40 @@ async fn p5_connections_beyond_the_bound_end_however_many_they_are() {
 }
 
 in_both_versions! {
+    a_client_that_is_back_has_its_place_though_all_are_taken_and_its_socket_is_dead,
     p5_silent_strangers_keep_nobody_out,
     p5_half_a_connect_counts_as_held,
     p5_who_holds_most_is_closed_when_all_together_hold_too_much,
+}
+
+async fn a_client_that_is_back_has_its_place_though_all_are_taken_and_its_socket_is_dead(
+    version: Version,
+) {
+    let two = MqttOptions {
+        connections_max: 2,
+        ..options()
+    };
+    let bench = bench_with(two, DoorOptions::default()).await;
+    let mut other = bench.client(version, "other").await;
+    // Nothing is heard of a socket whose other end has vanished, and nothing has to be.
+    let pump = connect(version, "pump", 0);
+    let mut dead = bench.client_of(&pump).await;
+    for _ in 0..100 {
+        let back = bench.client_of(&pump).await;
+        let told = disconnect(version, 0x8e, "taken_over");
+        assert_eq!(dead.expect_end().await, told);
+        dead = back;
+    }
+    // Nobody else has a place by that.
+    let refusal = match version {
+        Version::V311 => &b"\x20\x02\0\x03"[..],
+        Version::V5 => b"\x20\x03\0\x89\0",
+    };
+    let mut third = bench.socket().await;
+    third.send(&connect(version, "third", 60)).await;
+    assert_eq!(third.expect_end().await, refusal);
+    other.expect_nothing_but_a_ping_answer().await;
+    dead.expect_nothing_but_a_ping_answer().await;
 }
 
 async fn p5_silent_strangers_keep_nobody_out(version: Version) {
