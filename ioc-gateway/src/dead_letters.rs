@@ -38,8 +38,8 @@ pub struct NotedLetter {
     pub topic: Box<str>,
     pub reason: Box<str>,
     pub detail: Box<str>,
-    /// Of one that is listed, the beginning.
-    pub payload: Box<[u8]>,
+    /// Of one that is listed, the beginning. The letters of one message share it.
+    pub payload: Arc<[u8]>,
     pub payload_bytes: u32,
     pub place: Box<str>,
     pub content_type: Box<str>,

@@ -48,8 +48,9 @@ pub use cloud_events::attributes_of as event_of_headers;
 pub(crate) use cloud_events::borrowed;
 pub(crate) use mapping::OfEntry;
 pub use reject::{Origin, Part, Reason, Reject};
+pub(crate) use reject::{TOPIC_BYTES_MAX, behind, behind_in_event, behind_which, cut};
 pub use reject::{append_beginning, append_dead_letter, append_part};
-pub(crate) use reject::{TOPIC_BYTES_MAX, behind, behind_in_event, behind_which, cut, event_kept, kept_place};
+pub(crate) use reject::{event_kept, is_kept_whole, kept_place};
 pub(crate) use reject::{of_time, of_will, time_in, will_in, with_letter};
 pub use reply::{Replies, Reply};
 
@@ -488,7 +489,7 @@ pub fn decode<'c>(
         None => catalogue.mappings.of(message.topic),
     };
     if let Some(mapping) = mapping
-        && message.topic.len() > TOPIC_BYTES_MAX
+        && !is_kept_whole(message.topic)
     {
         let detail = format!(
             "mapping {} reads topics of at most {TOPIC_BYTES_MAX} bytes; of a longer one not all is kept",

@@ -14,7 +14,7 @@
 mod log;
 
 use std::cell::Cell;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ use crate::catalogue::{Catalogue, Now};
 use crate::dead_letters::{DeadLetters, NotedLetter};
 use crate::door::{Counts, Door, DoorClosed, Inputs, Lane, Ledger};
 use crate::formats::native;
-use crate::formats::{ITEMS_MAX, event_kept, kept_of, kept_place};
+use crate::formats::{ITEMS_MAX, event_kept, is_kept_whole, kept_of, kept_place};
 use crate::formats::{Item, Message, Nodes, Origin, Outcome, Part, Reason, Reject, Workspace};
 use crate::formats::{
     OfEntry, behind, behind_in_event, behind_which, borrowed, cut, decode, is_of_events, of_time,
@@ -380,18 +380,21 @@ impl Replayer {
         let mut reader = Reader::new(&self.door.catalogue(), &self.senders);
         let mut batch = Batch::default();
         while let Some(page) = pages.recv().await {
-            for letter in &page {
-                let fate = match before.is_replayed(letter.seq) {
-                    true => Fate::AlreadyReplayed,
-                    false => reader.fate(letter),
-                };
-                if fate.is_done() && !choice.dry_run {
-                    reader.append(letter, &mut batch, &before);
-                    if batch.inputs.bytes() >= BATCH_BYTES_MAX {
-                        self.settle(&mut batch, &mut before).await?;
+            for letters in page.chunk_by(is_of_one_message) {
+                reader.read_parts(letters, &before);
+                for letter in letters {
+                    let fate = match before.is_replayed(letter.seq) {
+                        true => Fate::AlreadyReplayed,
+                        false => reader.fate(letter),
+                    };
+                    if fate.is_done() && !choice.dry_run {
+                        reader.append(letter, &mut batch, &before);
+                        if batch.inputs.bytes() >= BATCH_BYTES_MAX {
+                            self.settle(&mut batch, &mut before).await?;
+                        }
                     }
+                    summary.tell(letter, fate);
                 }
-                summary.tell(letter, fate);
             }
             let replayed = summary.replayed as u64;
             self.running.replayed.store(replayed, Ordering::Relaxed);
@@ -589,6 +592,66 @@ enum Found<'f> {
     Absent,
 }
 
+/// What was found at a place, kept for the letter that is about it.
+#[derive(Debug)]
+struct KeptFound {
+    place: String,
+    outcome: KeptOutcome,
+}
+
+#[derive(Debug)]
+enum KeptOutcome {
+    /// A reading, as it is recorded.
+    Reading(Box<[u8]>),
+    Rejected(Reject),
+    Absent,
+}
+
+impl KeptFound {
+    fn of(place: &str, found: &Found<'_>) -> Self {
+        let outcome = match found {
+            Found::Reading(reading) => {
+                let mut bytes = Vec::new();
+                Input::Reread(**reading).encode(&mut bytes);
+                KeptOutcome::Reading(bytes.into())
+            }
+            Found::Rejected(reject) => KeptOutcome::Rejected(reject.clone()),
+            Found::Absent => KeptOutcome::Absent,
+        };
+        Self {
+            place: place.to_owned(),
+            outcome,
+        }
+    }
+
+    fn tell(&self, take: &mut dyn FnMut(&str, Found<'_>)) {
+        match &self.outcome {
+            KeptOutcome::Reading(bytes) => {
+                let Ok(Input::Reread(reading)) = Input::decode(bytes) else {
+                    unreachable!("it was written so");
+                };
+                take(&self.place, Found::Reading(&reading));
+            }
+            KeptOutcome::Rejected(reject) => take(&self.place, Found::Rejected(reject.clone())),
+            KeptOutcome::Absent => take(&self.place, Found::Absent),
+        }
+    }
+}
+
+/// Whether two letters that stand one behind the other are of the same message.
+fn is_of_one_message(one: &NotedLetter, other: &NotedLetter) -> bool {
+    let (came_at, is_will, _) = came(one);
+    let (other_came_at, is_other_will, _) = came(other);
+    one.is_whole
+        && other.is_whole
+        && (came_at, is_will) == (other_came_at, is_other_will)
+        && one.source == other.source
+        && one.topic == other.topic
+        && one.content_type == other.content_type
+        && one.event == other.event
+        && one.payload == other.payload
+}
+
 /// Reads letters as messages by what is configured now, at the time when each was received.
 struct Reader<'s> {
     catalogue: Catalogue,
@@ -600,6 +663,9 @@ struct Reader<'s> {
     last: String,
     /// How many items of what is read were taken before.
     behind: usize,
+    /// What was found of the letters of one message, by their places, where that is known: each of them
+    /// would read all of the message.
+    parts: HashMap<String, Vec<KeptFound>>,
 }
 
 /// Which items of its message a letter is about.
@@ -685,6 +751,20 @@ impl<'p> About<'p> {
     }
 }
 
+impl About<'_> {
+    /// The place that it is about, if nothing else can be meant by it.
+    fn alone(&self) -> Option<&str> {
+        match self {
+            Self::Part {
+                place,
+                now,
+                is_of_events: false,
+            } if is_kept_whole(place) => Some(now),
+            Self::Part { .. } | Self::All | Self::EventBehind { .. } | Self::Behind { .. } => None,
+        }
+    }
+}
+
 /// A place of an item as the places of letters are compared with it.
 fn place_compared(place: &str) -> String {
     OfEntry::of(&kept_place(place)).plain()
@@ -723,7 +803,37 @@ impl<'s> Reader<'s> {
             seen: 0,
             last: String::new(),
             behind: 0,
+            parts: HashMap::new(),
         }
+    }
+
+    /// Reads the message of these letters once for all that are about one part of it.
+    fn read_parts(&mut self, letters: &[NotedLetter], before: &Before<'_>) {
+        self.parts.clear();
+        let [first, _, ..] = letters else { return };
+        let mut places = HashSet::new();
+        for letter in letters {
+            if !before.is_replayed(letter.seq)
+                && let Ok(about) = About::of(letter, &self.catalogue)
+                && let Some(place) = about.alone()
+            {
+                places.insert(place.to_owned());
+            }
+        }
+        if places.len() < 2 {
+            return;
+        }
+        // However many come before them.
+        self.behind = usize::MAX;
+        let mut parts = HashMap::<_, Vec<_>>::new();
+        let is_meant = |place: &str, _: usize| places.contains(&place_compared(place));
+        let mut take = |place: &str, found: Found<'_>| {
+            let kept = KeptFound::of(place, &found);
+            parts.entry(place_compared(place)).or_default().push(kept);
+        };
+        // What cannot be read is told to each.
+        let _read = self.read_where(first, &is_meant, &mut take);
+        self.parts = parts;
     }
 
     /// What a letter holds now.
@@ -821,6 +931,10 @@ impl<'s> Reader<'s> {
         take: &mut dyn FnMut(&str, Found<'_>),
     ) -> Result<(), Reject> {
         let about = About::of(letter, &self.catalogue)?;
+        if let Some(found) = about.alone().and_then(|place| self.parts.get(place)) {
+            found.iter().for_each(|found| found.tell(take));
+            return Ok(());
+        }
         let is_elsewhere = Cell::new(false);
         self.behind = match about {
             About::All => 0,

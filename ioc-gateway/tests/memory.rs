@@ -24,8 +24,8 @@ use ioc_gateway::catalogue::Catalogue;
 use ioc_gateway::dead_letters::DeadLetters;
 use ioc_gateway::door::{Arrivals, Door, DoorOptions, Inputs, Lane};
 use ioc_gateway::formats::mapping::{
-    Columns, Format, Level, Mapping, Mappings, Measured, Moment, Names, ReadingShape, Shape,
-    Whence, Written,
+    Columns, Format, Level, MadeMarks, Mapping, Mappings, Measured, Moment, Names, ReadingShape,
+    Shape, Whence, Written,
 };
 use ioc_gateway::formats::{
     ITEM_MEMORY_MAX, MESSAGE_BYTES_MAX, MESSAGE_MEMORY_MAX, MESSAGE_MEMORY_PER_BYTE, Message,
@@ -121,6 +121,7 @@ fn shape_in(each: Vec<Level>, sensor: &str) -> Format {
         is_text: false,
         each,
         readings: (0..4).map(|_| reading()).collect(),
+        marks: MadeMarks::default(),
     })
 }
 

@@ -12,6 +12,7 @@ mod entry;
 
 use std::collections::HashMap;
 
+pub use self::entry::MadeMarks;
 pub(crate) use self::entry::OfEntry;
 pub use self::expression::{ExpressionError, Source, Text};
 pub use self::level::{Columns, Level};

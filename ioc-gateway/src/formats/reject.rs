@@ -282,6 +282,11 @@ pub(crate) fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(TEXT_BYTES_MAX)]
 }
 
+/// Whether a text that was kept is all that there was: what was cut is longer.
+pub(crate) const fn is_kept_whole(text: &str) -> bool {
+    text.len() <= TOPIC_BYTES_MAX
+}
+
 macro_rules! reasons {
     ($($(#[$doc:meta])* $variant:ident = $word:literal,)+) => {
         /// Why a message is not accepted. The words are stable: dashboards count by them.

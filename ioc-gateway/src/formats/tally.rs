@@ -22,6 +22,8 @@ pub(super) struct Tally {
     looked: usize,
     handed: usize,
     brought: usize,
+    /// Whether it has let nothing more be looked for, or brought.
+    is_full: bool,
 }
 
 impl Tally {
@@ -45,16 +47,18 @@ impl Tally {
     /// Before something is looked for.
     pub fn look(&mut self) -> Result<(), Reject> {
         self.looked += 1;
-        match self.looked > self.looks_max() {
-            true => Err(too_many_looks(self.looks_max())),
-            false => Ok(()),
+        if self.looked > self.looks_max() {
+            self.is_full = true;
+            return Err(too_many_looks(self.looks_max()));
         }
+        Ok(())
     }
 
     /// Before a reading or a dead letter is handed over.
     pub fn bring(&mut self) -> Result<(), Reject> {
         if self.handed >= self.behind {
             if self.brought == ITEMS_MAX {
+                self.is_full = true;
                 return Err(too_many_items());
             }
             self.brought += 1;
@@ -68,9 +72,9 @@ impl Tally {
         self.handed += 1;
     }
 
-    /// Whether nothing more can be taken.
+    /// Whether something was not taken for a bound: what a decoder gave up then was not at fault itself.
     pub const fn is_full(&self) -> bool {
-        self.brought == ITEMS_MAX || self.looked > self.looks_max()
+        self.is_full
     }
 }
 

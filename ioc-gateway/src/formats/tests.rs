@@ -8,7 +8,8 @@ use ioc_core::record::Input;
 use proptest::prelude::*;
 
 use super::mapping::{
-    Columns, Epoch, Level, Measured, Moment, Names, ReadingShape, Shape, Whence, Where, Written,
+    Columns, Epoch, Level, MadeMarks, Measured, Moment, Names, ReadingShape, Shape, Whence, Where,
+    Written,
 };
 use super::*;
 use crate::catalogue::{Now, Registered};
@@ -54,6 +55,7 @@ pub(crate) fn gauges() -> Format {
         is_text: false,
         each: vec![Level::Elements("/gauges".parse().unwrap())],
         readings: vec![gauge],
+        marks: MadeMarks::default(),
     })
 }
 
@@ -235,6 +237,7 @@ fn climate(change: impl Fn(&mut ReadingShape)) -> Format {
         is_text: false,
         each: Vec::new(),
         readings,
+        marks: MadeMarks::default(),
     })
 }
 

@@ -9,8 +9,8 @@ use ioc_core::time::Timestamp;
 use crate::catalogue::{Catalogue, Now};
 use crate::door::Inputs;
 use crate::formats::mapping::{
-    Columns, Format, Level, Mapping, Mappings, Measured, Moment, Names, ReadingShape, Shape,
-    Whence, Where, Written,
+    Columns, Format, Level, MadeMarks, Mapping, Mappings, Measured, Moment, Names, ReadingShape,
+    Shape, Whence, Where, Written,
 };
 use crate::formats::{Message, Replies, Workspace, append_message, native};
 
@@ -130,6 +130,7 @@ fn shape(each: Vec<Level>, sensor: &str) -> Format {
         is_text: false,
         each,
         readings: vec![reading],
+        marks: MadeMarks::default(),
     })
 }
 

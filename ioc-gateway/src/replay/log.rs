@@ -223,8 +223,8 @@ impl Known {
 /// Letters that were chosen, with their messages.
 pub(super) type Page = Vec<NotedLetter>;
 
-/// What a letter takes of a page.
-fn bytes_of(letter: &NotedLetter) -> usize {
+/// What a letter takes of a page, behind another one.
+fn bytes_of(letter: &NotedLetter, before: Option<&NotedLetter>) -> usize {
     let texts = [
         &letter.source,
         &letter.topic,
@@ -235,7 +235,9 @@ fn bytes_of(letter: &NotedLetter) -> usize {
         &letter.event,
     ];
     let texts: usize = texts.iter().map(|text| text.len()).sum();
-    size_of::<NotedLetter>() + texts + letter.payload.len()
+    let is_shared = before.is_some_and(|before| Arc::ptr_eq(&before.payload, &letter.payload));
+    let payload = if is_shared { 0 } else { letter.payload.len() };
+    size_of::<NotedLetter>() + texts + payload
 }
 
 /// Reads the letters that were chosen; `send` gets them by the page, and breaks if nobody wants
@@ -265,7 +267,7 @@ pub(super) fn letters(
             own.payload.clone_from(&whole.payload);
             own.is_whole = true;
         }
-        bytes += bytes_of(&own);
+        bytes += bytes_of(&own, page.last());
         page.push(own);
         if bytes < PAGE_BYTES_MAX && page.len() < PAGE_LETTERS_MAX {
             return ControlFlow::Continue(());

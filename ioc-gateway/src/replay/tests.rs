@@ -1251,6 +1251,85 @@ fn p3_of_a_step_that_was_cut_the_rest_is_left_once() {
 }
 
 #[test]
+fn p5_a_message_is_read_once_for_all_letters_that_are_parts_of_it() {
+    let item = |n: usize| match n % 3 {
+        2 => format!(r#"{{"name":"g{n}","level":1}}"#),
+        _ => format!(r#"{{"name":"g{n}"}}"#),
+    };
+    let items: Vec<_> = (0..600).map(item).collect();
+    let payload = format!(r#"{{"at":1773470710,"gauges":[{}]}}"#, items.join(","));
+    let inputs = become_of(gauges(), payload.as_bytes(), None);
+    let letters = letters_in(&inputs);
+    assert_eq!(letters.len(), 400);
+    let bench = bench(&letters, None);
+    let (pages, _) = pages(&bench.log, 400);
+    let [page] = &pages[..] else {
+        panic!("{} pages: the letters share their message", pages.len());
+    };
+    let Format::Json(mut shape) = gauges() else {
+        panic!("gauges are read as JSON")
+    };
+    // Of some of them it is known now what they say, and of some it is not.
+    shape.readings[0].value.from = Whence::Source("/name".parse().unwrap());
+    shape.readings[0].value.words = vec![("g0".into(), 7.0), ("g1".into(), 8.0)];
+    let (senders, catalogue) = (anyone(), catalogue("hydro/+", Format::Json(shape)));
+    let (mut once, mut each) = (
+        Reader::new(&catalogue, &senders),
+        Reader::new(&catalogue, &senders),
+    );
+    let before = Before {
+        known: Known::default(),
+        reread: Reread::default(),
+        under_way: &mut UnderWay::default(),
+    };
+    assert!(page.chunk_by(is_of_one_message).eq([&page[..]]));
+    once.read_parts(page, &before);
+    assert_eq!(once.parts.len(), 400);
+    let fate =
+        |reader: &mut Reader<'_>, letter: &NotedLetter| serde_json::to_string(&reader.fate(letter));
+    let mut replayed = 0;
+    for letter in page {
+        let of_all = fate(&mut once, letter).unwrap();
+        assert_eq!(of_all, fate(&mut each, letter).unwrap());
+        replayed += usize::from(of_all.contains("replayed"));
+    }
+    assert_eq!(replayed, 2);
+    // Those of another message are not told by these places.
+    let other = [NotedLetter {
+        topic: "hydro/south".into(),
+        ..page[0].clone()
+    }];
+    assert!(!is_of_one_message(&page[1], &other[0]));
+    once.read_parts(&other, &before);
+    assert!(once.parts.is_empty());
+}
+
+#[test]
+fn an_event_that_fails_when_a_message_brings_no_more_is_of_the_rest() {
+    let records: Vec<_> = (1..ITEMS_MAX)
+        .map(|n| format!(r#"{{"v":1,"t":{n}}}"#))
+        .collect();
+    let base = r#"{"bn":"wl-0412","bu":"m","bt":1773470710,"v":1}"#;
+    let batch = format!(
+        r#"[{{"specversion":"1.0","id":"1","source":"s","type":"t","datacontenttype":"application/senml+json",
+        "data":[{base},{}]}},{{"specversion":"1.0","source":"s","type":"t","data":{{}}}},
+        {{"specversion":"1.0","id":"3","source":"s","type":"t","datacontenttype":"application/senml+json",
+        "data":[{{"n":"wl-0412","u":"m","v":2,"t":1773480710}}]}}]"#,
+        records.join(",")
+    );
+    let knowing = || registered("hydro/+", Format::CloudEvents(None), Names::default());
+    let inputs = become_by(&knowing(), batch.as_bytes(), None);
+    let letters = letters_in(&inputs);
+    let told: Vec<_> = letters.iter().map(|it| (it.reason, it.place)).collect();
+    assert_eq!(told, [("items_too_many", "behind item 4096: /0/data/4095")]);
+    let (told, inputs) = bench_knowing(&letters, anyone(), knowing()).replay(&all());
+    assert_eq!(told, "1 replayed 1");
+    assert!(inputs[0].contains(" of wl-0412 at 2026"), "{inputs:?}");
+    assert!(inputs[1].ends_with(" /1"), "{inputs:?}");
+    assert_eq!(inputs.len(), 3);
+}
+
+#[test]
 fn a_will_that_says_no_time_was_observed_when_it_came_also_when_it_is_read_again() {
     let payload = br#"{"id":"gone","sensor":"wl-1","kind":"water_level","value":0}"#;
     let of = |topic, place| DeadLetter {

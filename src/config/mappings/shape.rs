@@ -8,8 +8,8 @@ use std::str::FromStr;
 use ioc_core::id::SensorId;
 use ioc_core::reading::{Attributes, Reading};
 use ioc_gateway::formats::mapping::{
-    Epoch, Level, Measured, Moment, Names, Pattern, ReadingShape, Shape, Source, Text, Whence,
-    Where, Written,
+    Epoch, Level, MadeMarks, Measured, Moment, Names, Pattern, ReadingShape, Shape, Source, Text,
+    Whence, Where, Written,
 };
 use ioc_gateway::formats::{TopicFilter, units};
 
@@ -77,6 +77,7 @@ pub fn read(
         is_text: false,
         each: each?,
         readings,
+        marks: MadeMarks::default(),
     })
 }
 

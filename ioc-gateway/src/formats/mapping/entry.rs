@@ -5,8 +5,8 @@
 //! by what it was (where its value stood, the sensor, the kind), never by its number alone; one
 //! that cannot be told from others is none. Next: `replay.rs`.
 
-use std::cell::OnceCell;
 use std::fmt::{self, Write};
+use std::sync::OnceLock;
 
 use super::shape::{ReadingShape, Whence};
 use super::{Shape, Text};
@@ -173,17 +173,42 @@ impl fmt::Display for Mark {
     }
 }
 
-/// The marks of a mapping's entries, made when the first letter of a message asks for them.
+/// The marks that were made of a mapping's entries, once for all letters. They follow from the mapping, and
+/// are no part of what it says.
+#[derive(Default)]
+pub struct MadeMarks(OnceLock<Box<[Mark]>>);
+
+/// A copy may become another mapping.
+impl Clone for MadeMarks {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for MadeMarks {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for MadeMarks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MadeMarks")
+    }
+}
+
+/// The marks of a mapping's entries, made when the first letter asks for them.
+#[derive(Clone, Copy)]
 pub(super) struct Marks<'s> {
     readings: &'s [ReadingShape],
-    made: OnceCell<Vec<Mark>>,
+    made: &'s MadeMarks,
 }
 
 impl<'s> Marks<'s> {
-    pub(super) const fn of(readings: &'s [ReadingShape]) -> Self {
+    pub(super) fn of(shape: &'s Shape) -> Self {
         Self {
-            readings,
-            made: OnceCell::new(),
+            readings: &shape.readings,
+            made: &shape.marks,
         }
     }
 
@@ -193,7 +218,7 @@ impl<'s> Marks<'s> {
         if !f.alternate() {
             return Ok(());
         }
-        let made = self.made.get_or_init(|| {
+        let made = self.made.0.get_or_init(|| {
             let entries = Entry::all_of(self.readings);
             let list = list(&entries);
             let marks = (0..entries.len()).map(|number| Mark::of(&entries, number, list));
@@ -307,5 +332,37 @@ impl fmt::Display for Text {
                 super::expression::Piece::From(source) => write!(f, "{{{source}}}"),
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::mapping::Format;
+    use crate::formats::tests::gauges;
+
+    struct Written<'s>(Marks<'s>);
+
+    impl fmt::Display for Written<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.write(0, f)
+        }
+    }
+
+    #[test]
+    fn marks_are_made_once_for_all_letters_and_not_those_of_another_mapping() {
+        let Format::Json(mut shape) = gauges() else {
+            unreachable!("gauges are JSON");
+        };
+        let made = |shape: &Shape| shape.marks.0.get().map(|made| made.as_ptr());
+        assert_eq!(format!("{}", Written(Marks::of(&shape))), "readings[0]");
+        assert_eq!(made(&shape), None, "no letter keeps it");
+        let mark = format!("{:#}", Written(Marks::of(&shape)));
+        let first = made(&shape);
+        assert_eq!(format!("{:#}", Written(Marks::of(&shape))), mark);
+        assert!(first.is_some() && made(&shape) == first);
+        shape = shape.clone();
+        shape.readings[0].sensor = "/other".parse().unwrap();
+        assert_ne!(format!("{:#}", Written(Marks::of(&shape))), mark);
     }
 }

@@ -17,7 +17,7 @@ use super::super::json::{Index, Value};
 use super::super::message::{Found, Item, Outcome, finish};
 use super::super::pointer::Pointer;
 use super::super::{Reason, Reject, cut};
-use super::entry::Marks;
+use super::entry::{MadeMarks, Marks};
 use super::expression::{Asked, AtPlace, Filled, Said};
 use super::level::{
     Column, Drawn, Header, Here, Items, Level, Named, NumberText, Row, RowRoom, Spot, Standing,
@@ -36,6 +36,8 @@ pub struct Shape {
     pub each: Vec<Level>,
     /// What each item says.
     pub readings: Vec<ReadingShape>,
+    /// What dead letters keep of which of these they are.
+    pub marks: MadeMarks,
 }
 
 /// One reading of each item.
@@ -127,7 +129,7 @@ struct Place<'p> {
     spot: Spot<'p>,
     /// Which one of several entries it is.
     entry: Option<usize>,
-    marks: &'p Marks<'p>,
+    marks: Marks<'p>,
 }
 
 impl fmt::Display for Place<'_> {
@@ -155,10 +157,9 @@ pub(in crate::formats) fn decode<'d>(
     scratch: &mut Scratch,
     take: &mut dyn FnMut(Item<'_>),
 ) -> Result<(), Reject> {
-    let marks = Marks::of(&shape.readings);
     let mut decoder = Decoder {
         shape,
-        marks: &marks,
+        marks: Marks::of(shape),
         names,
         catalogue,
         scratch,
@@ -286,7 +287,7 @@ impl Shape {
 
 struct Decoder<'s, 't> {
     shape: &'s Shape,
-    marks: &'s Marks<'s>,
+    marks: Marks<'s>,
     names: &'s Names,
     catalogue: &'s Catalogue,
     scratch: &'s mut Scratch,

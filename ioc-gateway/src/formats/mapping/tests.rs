@@ -60,6 +60,7 @@ fn shape(each: impl Into<Vec<Level>>, readings: impl Into<Vec<ReadingShape>>) ->
         is_text: false,
         each: each.into(),
         readings: readings.into(),
+        marks: MadeMarks::default(),
     }
 }
 
