@@ -173,7 +173,7 @@ impl Servers {
         ];
         let elsewhere = (&*mqtt_brokers, &*nats);
         running.extend(commands.deliver(&door, &outlets.mqtt, elsewhere, &links, &stopped));
-        brokers::nats::tell_of_strays(&settings.data.join(STREAMS_DIR), &nats);
+        let strays = brokers::nats::tell_of_strays(&settings.data.join(STREAMS_DIR), &nats);
         let sessions = settings.data.join(SESSIONS_FILE);
         let sessions = Sessions::kept(Some(sessions), &mqtt_brokers);
         for broker in mqtt_brokers {
@@ -193,8 +193,9 @@ impl Servers {
             let feedback = server.feedback();
             for server in feedback.into_iter().chain([server]) {
                 let (door, links, stopped) = (door.clone(), links.clone(), stopped.clone());
+                let strays = strays.clone();
                 running.push(tokio::spawn(async move {
-                    brokers::nats::run(server, door, &links, until(stopped)).await;
+                    brokers::nats::run(server, strays, door, &links, until(stopped)).await;
                 }));
             }
         }

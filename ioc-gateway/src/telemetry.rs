@@ -384,15 +384,25 @@ pub(crate) fn broker_passed_over(link: &str, why: &'static str) {
     counter!("ioc_broker_passed_over_total", &labels).increment(1);
 }
 
-/// A consumer was read that is not configured any more.
-pub(crate) fn nats_stray(file: &str) {
-    tracing::error!(
-        file,
-        "a subject of a NATS stream was read that is not configured any more, or its link was called \
-         otherwise: a stream that keeps by interest keeps its messages for the consumer that this file of \
-         `streams/` names behind the link; write the subject again, or remove the consumer \
-         (`nats consumer rm STREAM CONSUMER`) and this file"
-    );
+/// A consumer was read that is not configured any more; a link reads the same subject, if there is one.
+pub(crate) fn nats_stray(file: &str, heir: Option<&str>) {
+    match heir {
+        Some(link) => tracing::error!(
+            file,
+            link,
+            "a subject of a NATS stream was read by a consumer that is not configured any more, and this link reads \
+             the same subject: where it is the same stream, it reads that anew with `from: first`, and goes on where \
+             the other stopped else; when it is up, remove the consumer that this file of `streams/` names behind \
+             the link of before (`nats consumer rm STREAM CONSUMER`), for a stream that keeps by interest keeps its \
+             messages for it, and this file"
+        ),
+        None => tracing::error!(
+            file,
+            "a subject of a NATS stream was read that is not configured any more: a stream that keeps by \
+             interest keeps its messages for the consumer that this file of `streams/` names behind the link; \
+             write the subject again, or remove the consumer (`nats consumer rm STREAM CONSUMER`) and this file"
+        ),
+    }
 }
 
 /// From where a consumer is read that is made anew.

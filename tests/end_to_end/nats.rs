@@ -1288,6 +1288,48 @@ fn p1_a_stream_is_read_from_now_on_and_nothing_of_it_is_lost_with_its_consumer()
 }
 
 #[test]
+fn p1_a_link_of_a_stream_that_is_called_otherwise_goes_on_where_it_stopped() {
+    let server = Nats::start();
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    server.publish_range(5000..5100);
+    let keys = format!("from: new, {KEYS}");
+    let mut city = City::new("nats", server.address, &keys);
+    city.wait_for_link(LINK, "up");
+    server.publish(&mut city);
+    city.wait_until_judged();
+    city.stop();
+    server.publish(&mut city);
+    city.change("nats", server.address, &format!("name: hills, {keys}"));
+    city.start();
+    city.wait_until_judged();
+    assert_eq!(decoded(&city), Some(300.0), "none of before");
+    city.check();
+}
+
+#[test]
+fn a_work_queue_whose_link_is_called_otherwise_says_what_to_do() {
+    let server = Nats::start();
+    server.make_stream_that_keeps("READINGS", "ioc.v1.readings.>", RetentionPolicy::WorkQueue);
+    let mut city = City::new("nats", server.address, KEYS);
+    city.wait_for_link(LINK, "up");
+    city.stop();
+    server.publish(&mut city);
+    let hills = |durable: &str| format!("name: hills, {KEYS}{durable}");
+    city.change("nats", server.address, &hills(""));
+    city.start();
+    let link = LINK.replace("city", "hills");
+    wait_for("what to do", || {
+        city.ready().contains("write its `durable`").then_some(())
+    });
+    city.stop();
+    city.change("nats", server.address, &hills(", durable: ioc-city"));
+    city.start();
+    city.wait_for_link(&link, "up");
+    city.wait_until_judged();
+    city.check();
+}
+
+#[test]
 fn a_stream_is_read_from_a_time_on() {
     let server = Nats::start();
     server.make_stream("READINGS", "ioc.v1.readings.>");

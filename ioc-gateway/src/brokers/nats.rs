@@ -44,6 +44,7 @@ pub(crate) use self::connect::{Connected, LinkError};
 pub use self::consumer::covers;
 use self::earlier::Earlier;
 use self::floor::Floor;
+pub use self::floor::Strays;
 use self::kept::Looks;
 use self::message::Incoming;
 use super::backoff::Backoff;
@@ -120,6 +121,13 @@ impl NatsOptions {
         Some(dir.join(format!("{}-{consumer}", self.name)))
     }
 
+    /// Whether one of the subjects of a stream is that of a consumer whose file is called so, under whichever
+    /// name.
+    fn reads_as(&self, file: &str) -> bool {
+        let mut subjects = self.subjects.iter().map(|each| consumer::ending_of(each));
+        self.stream.is_some() && subjects.any(|ending| file.ends_with(&ending))
+    }
+
     /// How many connections are made: two for each subject, one that its messages come on and one to
     /// ask and to answer, and some beside.
     pub fn connections(&self) -> usize {
@@ -186,15 +194,19 @@ enum Ended {
 const STABLE_AFTER: Duration = Duration::from_secs(10);
 
 /// Tells of consumers that were read and that none of these servers' settings have any more: a stream
-/// may keep its messages for them. `dir` is where it is kept how much of streams is durable.
-pub fn tell_of_strays(dir: &Path, servers: &[NatsOptions]) {
+/// may keep its messages for them. Where they stood. `dir` is where it is kept how much of streams is
+/// durable.
+pub fn tell_of_strays(dir: &Path, servers: &[NatsOptions]) -> Strays {
     let files = servers.iter().flat_map(|server| {
         let subjects = server.subjects.iter();
         subjects.filter_map(|subject| server.floor_of(subject))
     });
-    for stray in floor::strays(dir, &files.collect()) {
-        telemetry::nats_stray(&stray);
+    let strays = floor::strays(dir, &files.collect());
+    for stray in &strays {
+        let mut heirs = servers.iter().filter(|server| server.reads_as(stray));
+        telemetry::nats_stray(stray, heirs.next().map(|heir| &*heir.name));
     }
+    Strays::read(dir, &strays)
 }
 
 /// Serves a server until `shutdown` is ready; then reads no more, waits until what was read is
@@ -202,6 +214,7 @@ pub fn tell_of_strays(dir: &Path, servers: &[NatsOptions]) {
 /// returns.
 pub async fn run(
     options: NatsOptions,
+    strays: Strays,
     door: Door,
     links: &Links,
     shutdown: impl Future<Output = ()>,
@@ -222,6 +235,7 @@ pub async fn run(
             held: Mutex::default(),
             looks: Mutex::default(),
             floor: floor.clone(),
+            strays: strays.clone(),
         };
         let kept = keep(subscriber, door.clone(), stopping.clone());
         match options.stream {
@@ -246,6 +260,7 @@ struct Subscriber {
     looks: Mutex<Looks>,
     /// How much of the stream is durable.
     floor: Floor,
+    strays: Strays,
 }
 
 /// Until when a stream can have delivered messages, on any connection.
@@ -434,6 +449,7 @@ mod tests {
             held: Mutex::default(),
             looks: Mutex::default(),
             floor: Floor::kept(None),
+            strays: Strays::default(),
         }
     }
 

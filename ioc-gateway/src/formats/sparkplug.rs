@@ -27,7 +27,7 @@ use tokio::time::Instant;
 pub use self::gaps::Gaps;
 use self::metric::{CONTROL, Meant, Metric, Metrics, Payload, SESSION};
 pub use self::nodes::Nodes;
-use self::nodes::{Device, Known, PATH_BYTES_MAX, Sequence, Worth};
+use self::nodes::{Device, Known, Sequence, Worth};
 use self::topic::{Kind, Topic};
 use super::draft::{Draft, Part, Scratch};
 use super::mapping::Names;
@@ -78,10 +78,6 @@ pub(super) fn decode(
     (scratch, replies): (&mut Scratch, &mut Replies),
     take: &mut dyn FnMut(Item<'_>),
 ) -> Result<(), Reject> {
-    if message.topic.len() > PATH_BYTES_MAX {
-        let detail = format!("the topic has more than {PATH_BYTES_MAX} bytes");
-        return Err(Reject::new(Reason::ShapeUnexpected, detail));
-    }
     let topic = Topic::parse(message.topic)?;
     let unpacked = packed::unpacked(message.payload)?;
     let payload = unpacked.as_deref().unwrap_or(message.payload);

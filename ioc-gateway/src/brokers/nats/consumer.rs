@@ -69,7 +69,7 @@ pub(super) async fn find_or_make(
         ..config
     };
     let consumer = as_allowed(&found, &name, &config).await;
-    let consumer: Consumer<Config> = consumer.map_err(LinkError::refused("make the consumer"))?;
+    let consumer: Consumer<Config> = consumer.map_err(not_made)?;
     let info = consumer.get_info().await;
     let info = info.map_err(LinkError::refused("ask for the consumer"))?;
     if info.config.ack_policy != ack_policy {
@@ -316,7 +316,16 @@ async fn start_of(
             Since::New | Since::Time(_) => Err(LinkError::refused("begin as `from` says")(why)),
         };
     }
-    let knows = subscriber.floor.knows(&created(info));
+    let stream = created(info);
+    let knows = match subscriber.floor.knows(&stream) {
+        // It was perhaps read under another name.
+        Knows::Nothing => {
+            let ending = ending_of(&subscriber.subject);
+            let through = subscriber.strays.through(&stream, &ending);
+            through.map_or(Knows::Nothing, Knows::Through)
+        }
+        knows => knows,
+    };
     Ok(match (subscriber.options.from, knows) {
         // What is known comes again.
         (Since::First, _) => DeliverPolicy::All,
@@ -407,6 +416,25 @@ async fn as_allowed(
     }
 }
 
+/// Why a consumer could not be made. A work queue has one for each subject: it may be ours, of a link
+/// that was called otherwise.
+fn not_made(error: ConsumerError) -> LinkError {
+    use ErrorCode as Code;
+    let is_taken = matches!(error.kind(), ConsumerErrorKind::JetStream(error) if matches!(
+        error.error_code(),
+        Code::CONSUMER_WQ_MULTIPLE_UNFILTERED | Code::CONSUMER_WQ_CONSUMER_NOT_UNIQUE
+    ));
+    let why = match is_taken {
+        true => format!(
+            "{error}: another consumer of the work queue reads this; if it is ours, of a link that was called \
+             otherwise, write its `durable`, or remove it (`nats consumer rm`): the queue keeps what it has not \
+             acknowledged"
+        ),
+        false => error.to_string(),
+    };
+    LinkError::refused("make the consumer")(why)
+}
+
 /// The name of the consumer that stands for this one while it is made anew.
 fn held_name(name: &str) -> String {
     format!("{name}-held")
@@ -414,8 +442,13 @@ fn held_name(name: &str) -> String {
 
 /// The consumer's name: no other subject has the same.
 pub(super) fn name_of(durable: &str, subject: &str) -> String {
+    format!("{durable}{}", ending_of(subject))
+}
+
+/// How the names of all consumers of a subject end.
+pub(super) fn ending_of(subject: &str) -> String {
     let hash = blake3::hash(subject.as_bytes()).to_hex();
-    format!("{durable}-{}", &hash[..8])
+    format!("-{}", &hash[..8])
 }
 
 /// Whether every subject that a pattern stands for is one of the other's.

@@ -339,7 +339,7 @@ mod tests {
     use tokio::sync::mpsc;
     use tokio::time::timeout;
 
-    use super::super::NatsOptions;
+    use super::super::{NatsOptions, Strays};
     use crate::brokers::epoch::Entrance;
     use crate::brokers::links::Links;
     use crate::door::{Door, DoorOptions, Lane, Lanes, WhenFull};
@@ -416,7 +416,7 @@ mod tests {
             let shutdown = async move {
                 let _ = stopping.wait_for(|stopping| *stopping).await;
             };
-            super::super::run(options, door, &shown, shutdown).await;
+            super::super::run(options, Strays::default(), door, &shown, shutdown).await;
         });
         let deadline = Instant::now() + WITHIN;
         while links.states().len() < 2

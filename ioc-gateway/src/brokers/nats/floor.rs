@@ -417,6 +417,38 @@ fn read(file: &Path) -> io::Result<Option<Known>> {
     Known::of(&text).map(Some).ok_or_else(malformed)
 }
 
+/// Where consumers stood that nobody reads any more: for those that read the same subjects under
+/// other names. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Strays(Arc<[Stray]>);
+
+#[derive(Debug)]
+struct Stray {
+    /// How its file is called.
+    name: String,
+    known: Known,
+}
+
+impl Strays {
+    /// Those of these files of a directory.
+    pub(super) fn read(dir: &Path, names: &[String]) -> Self {
+        let stray = |name: &String| {
+            let known = read(&dir.join(name)).ok()??;
+            let name = name.clone();
+            Some(Stray { name, known })
+        };
+        Self(names.iter().filter_map(stray).collect())
+    }
+
+    /// How much of this stream was durable when somebody of before has read what is read by a consumer
+    /// whose name ends so, if anybody has.
+    pub(super) fn through(&self, stream: &str, ending: &str) -> Option<u64> {
+        let mut strays = self.0.iter().collect::<Vec<_>>();
+        strays.retain(|stray| stray.known.stream == stream && stray.name.ends_with(ending));
+        strays.iter().map(|stray| stray.known.through).max()
+    }
+}
+
 /// The files of a directory that are of no consumer any more, of those that are.
 pub(super) fn strays(dir: &Path, files: &BTreeSet<PathBuf>) -> Vec<String> {
     // Where there is no directory nothing was read.
@@ -569,7 +601,17 @@ mod tests {
             floor.write();
         }
         fs::write(streams.join("city-ioc-3.new"), "1 4").unwrap();
-        assert_eq!(strays(&streams, &files), ["city-ioc-2", "hills-ioc-1"]);
+        let names = strays(&streams, &files);
+        assert_eq!(names, ["city-ioc-2", "hills-ioc-1"]);
+        let strays = Strays::read(&streams, &names);
+        assert_eq!(strays.through("1", "-1"), Some(40));
+        assert_eq!(strays.through("1", "-3"), None, "it is of nobody");
+        assert_eq!(strays.through("2", "-1"), None, "of another stream");
+        fs::write(streams.join("city-ioc-2"), "1 60 -").unwrap();
+        fs::write(streams.join("older-ioc-2"), "1 50 -").unwrap();
+        let names = ["city-ioc-2", "older-ioc-2"].map(str::to_owned);
+        let through = Strays::read(&streams, &names).through("1", "-2");
+        assert_eq!(through, Some(60), "the last of them");
     }
 
     #[test]

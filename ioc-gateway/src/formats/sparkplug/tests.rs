@@ -491,7 +491,7 @@ fn what_is_not_for_a_host_is_passed_over() {
 fn what_is_malformed_is_told() {
     let mut host = born();
     let long = format!("spBv1.0/g/NBIRTH/{}", "n".repeat(512));
-    assert!(host.hear(&long, &[]).starts_with("shape_unexpected: "));
+    assert!(host.hear(&long, &[]).starts_with("topic_too_long: "));
     assert!(host.hear(DATA, &[0xff]).starts_with("protobuf_malformed: "));
     assert!(
         host.hear("spBv1.0/plant/DDATA/n", &[])
