@@ -37,7 +37,8 @@ const REFUSALS_PASSED: u32 = 3;
 const DRAINED_WITHIN: Duration = Duration::from_secs(1);
 /// How long it then waits for the word of subjects before this one.
 const DECIDED_WITHIN: Duration = Duration::from_millis(500);
-/// How often the server is asked whether it is there, at most, where others want to know.
+/// How often the server is asked whether it is there, at most, where others want to know; not before it
+/// has answered.
 const PROVEN_EVERY: Duration = Duration::from_millis(50);
 
 /// Serves a connection until it ends, or until told to stop and all that was read is durable.
@@ -155,7 +156,8 @@ impl<'a> Waiting<'a> {
                 () = ready(()), if goes_on => {}
                 progress = epoch.progress() => progress?,
                 Ok(()) = moved.changed(), if !self.doubted.is_empty() => {}
-                () = is_doubted(&subscriber.floor, may_ask), if !has_left => {
+                // Of a server that is far away the answer would never be the last one that is due.
+                () = is_doubted(&subscriber.floor, may_ask), if !has_left && !line.awaits_answer() => {
                     line.ask();
                     self.may_ask = Instant::now() + PROVEN_EVERY;
                 }
@@ -339,6 +341,7 @@ mod tests {
     use tokio::sync::mpsc;
     use tokio::time::timeout;
 
+    use super::super::floor::Heard;
     use super::super::{NatsOptions, Strays};
     use crate::brokers::epoch::Entrance;
     use crate::brokers::links::Links;
@@ -357,8 +360,8 @@ mod tests {
     /// Who may be told what to do: by what was subscribed to.
     type Connections = Arc<Mutex<Vec<(String, mpsc::UnboundedSender<Does>)>>>;
 
-    /// A connection of a server of core subjects.
-    async fn serve_one(socket: TcpStream, subscribed: Connections) {
+    /// A connection of a server of core subjects, which is so far away.
+    async fn serve_one(socket: TcpStream, subscribed: Connections, answers_after: Duration) {
         let (reader, mut writer) = socket.into_split();
         let mut lines = BufReader::new(reader).lines();
         let (tell, mut told) = mpsc::unbounded_channel();
@@ -371,13 +374,21 @@ mod tests {
                 // What it is told was told before anything came of it.
                 biased;
                 Some(does) = told.recv() => match does {
-                    Does::Says(bytes) => writer.write_all(&bytes).await.unwrap(),
+                    Does::Says(bytes) => {
+                        // Whom it speaks to may be gone.
+                        let _ = writer.write_all(&bytes).await;
+                    }
                     Does::Falls => has_fallen = true,
                     Does::Closes => return,
                 },
                 line = lines.next_line(), if !has_fallen => match line {
                     Ok(Some(line)) if line == "PING" => {
-                        let _ = writer.write_all(b"PONG\r\n").await;
+                        let (tell, pong) = (tell.clone(), Does::Says(b"PONG\r\n".to_vec()));
+                        let answers_at = Instant::now() + answers_after;
+                        tokio::spawn(async move {
+                            sleep_until(answers_at).await;
+                            let _ = tell.send(pong);
+                        });
                     }
                     Ok(Some(line)) => {
                         if let Some(subject) = line.strip_prefix("SUB ") {
@@ -399,7 +410,7 @@ mod tests {
         let all = Arc::clone(&subscribed);
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(serve_one(socket, Arc::clone(&all)));
+                tokio::spawn(serve_one(socket, Arc::clone(&all), Duration::ZERO));
             }
         });
         let options = NatsOptions {
@@ -465,6 +476,49 @@ mod tests {
         assert_eq!(next().await, ["c"], "the other may have been heard");
         does("city.gauges.*", Does::Closes);
         assert_eq!(next().await, ["b"]);
+        stop.send_replace(true);
+        timeout(WITHIN, running).await.unwrap().unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn p1_a_subject_of_a_server_that_is_far_away_is_proven_while_messages_come() {
+        let far = Duration::from_millis(80);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let subscribed = Connections::default();
+        let all = Arc::clone(&subscribed);
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                tokio::spawn(serve_one(socket, Arc::clone(&all), far));
+            }
+        });
+        let options = NatsOptions {
+            addresses: vec![("127.0.0.1".to_owned(), port)],
+            ..NatsOptions::default()
+        };
+        let (door, _arrivals) = Door::new(DoorOptions::default(), Arc::default());
+        let subscriber = Subscriber {
+            options: Arc::new(options),
+            ..super::super::tests::subscriber()
+        };
+        let floor = subscriber.floor.clone();
+        let (stop, stopping) = watch::channel(false);
+        let running = tokio::spawn(super::super::keep(subscriber, door, stopping));
+        let deadline = Instant::now() + WITHIN;
+        while !floor.is_open() {
+            assert!(Instant::now() < deadline);
+            tokio::task::yield_now().await;
+        }
+        // Another subject gets one every 10 ms, and doubts that this one has.
+        let mut came = interval(Duration::from_millis(10));
+        for _ in 0..3 {
+            let first = came.tick().await;
+            while floor.heard(first) != Heard::Yes {
+                assert!(Instant::now() < deadline, "it is asked without an end");
+                floor.doubt();
+                came.tick().await;
+            }
+        }
         stop.send_replace(true);
         timeout(WITHIN, running).await.unwrap().unwrap();
     }

@@ -176,6 +176,11 @@ impl Line {
         self.asked_last
     }
 
+    /// Whether the server was asked and has not answered yet.
+    pub const fn awaits_answer(&self) -> bool {
+        self.unanswered > 0
+    }
+
     /// Asks the server whether it is there, unless it does not even take what was said before.
     pub fn ask(&mut self) {
         match self.is_taken() {
