@@ -202,7 +202,11 @@ impl Wanted {
     /// another process may have it.
     fn gives_up(&self, error: &LinkError) -> bool {
         let is_taken = matches!(error, LinkError::Closed | LinkError::Disconnected(_));
-        matches!(self.purpose, Purpose::Ends { .. }) && is_taken
+        self.is_to_end() && is_taken
+    }
+
+    const fn is_to_end(&self) -> bool {
+        matches!(self.purpose, Purpose::Ends { .. })
     }
 
     fn filters(&self) -> &[String] {
@@ -311,6 +315,13 @@ fn wanted(options: MqttBrokerOptions, sessions: &Sessions, links: &Links) -> Vec
 async fn keep(wanted: Wanted, door: Door, mut stopping: watch::Receiver<bool>) {
     let mut backoff = Backoff::default();
     let (wanted, entrance) = (Arc::new(wanted), Entrance::new(door));
+    if wanted.is_to_end() {
+        // Who waited for the others while connected would take a restart of the broker for another process.
+        tokio::select! {
+            () = wanted.all_have_subscribed() => {}
+            () = told(&mut stopping) => return wanted.link.ended(),
+        }
+    }
     loop {
         let began = Instant::now();
         // In a task of its own: a panic of ours ends this connection and nothing else.

@@ -448,6 +448,70 @@ async fn p1_no_filter_is_given_up_before_all_links_of_its_broker_have_subscribed
     }
 }
 
+/// While one link is not let in, a restart of the broker must not look like another process.
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_a_session_that_is_left_is_not_taken_up_before_all_links_of_its_broker_have_subscribed()
+{
+    for version in [Version::V311, Version::V5] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let link = |name: &str| MqttBrokerOptions {
+            name: name.to_owned(),
+            client_id: name.to_owned(),
+            address: ("127.0.0.1".into(), port),
+            version,
+            ..MqttBrokerOptions::default()
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let file = Some(dir.path().join("sessions/mqtt"));
+        let left = link("left");
+        let sessions = Sessions::kept(file.clone(), std::slice::from_ref(&left));
+        sessions.let_in(&left, "left");
+        let both = [link("a"), link("b")];
+        let sessions = Sessions::kept(file.clone(), &both);
+        let bench = bench_of_links(listener, &both, &sessions);
+        let is_of = |connect: &[u8], id: &str| connect.ends_with(id.as_bytes());
+        // One is let in, and the other refused, several times.
+        let (mut kept, mut refused) = (Vec::new(), 0);
+        while refused < 3 {
+            let (mut socket, connect) = bench.connected().await;
+            if is_of(&connect, "b") {
+                let refusal: &[u8] = match version {
+                    Version::V311 => &[0x20, 2, 0, 5],
+                    Version::V5 => &[0x20, 3, 0, 0x87, 0],
+                };
+                socket.write_all(refusal).await.unwrap();
+                refused += 1;
+            } else if is_of(&connect, "a") {
+                bench.introduce(&mut socket, version, true).await;
+                kept.push(socket);
+            } else {
+                // The broker is started again while the session is waited for.
+                let connack: &[u8] = match version {
+                    Version::V311 => &[0x20, 2, 1, 0],
+                    Version::V5 => &[0x20, 3, 1, 0, 0],
+                };
+                socket.write_all(connack).await.unwrap();
+                bench
+                    .until(|state| state.contains("not configured any more"))
+                    .await;
+            }
+        }
+        // It is as it was: the next start reads it.
+        let next = Sessions::kept(file, &both);
+        let left_to = |link: &MqttBrokerOptions| next.left_to(link).len();
+        assert_eq!(left_to(&both[0]) + left_to(&both[1]), 1);
+        loop {
+            let (mut socket, connect) = bench.connected().await;
+            if is_of(&connect, "left") {
+                break;
+            }
+            bench.introduce(&mut socket, version, true).await;
+            kept.push(socket);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_without_a_payload_removes_what_was_retained_and_is_no_reading() {
     for version in [Version::V311, Version::V5] {
