@@ -195,6 +195,8 @@ impl Drop for Place {
                 inside.idle.remove(&number);
             }
         }
+        // The seat goes a moment later, and nobody may come back to it until then.
+        self.seat.stands(Standing::GivenAway);
         inside.free += 1;
     }
 }
@@ -255,5 +257,20 @@ mod tests {
         assert!(places.inherit(&seated, permit()).is_err(), "he is gone");
         drop(second);
         assert_eq!(places.free(), 1);
+    }
+
+    #[test]
+    fn p5_a_place_that_was_given_back_is_nobodys_to_come_back_to() {
+        let (places, permits) = (Places::new(1), Arc::new(Semaphore::new(1)));
+        let first = places.take().unwrap();
+        assert!(first.claim());
+        // It goes a moment after the place was given back.
+        let seat = Arc::clone(&first.seat);
+        let seated = first.seated();
+        drop(first);
+        let permit = Arc::clone(&permits).try_acquire_owned().unwrap();
+        assert!(places.inherit(&seated, permit).is_err());
+        assert_eq!(places.free(), 1);
+        drop(seat);
     }
 }
