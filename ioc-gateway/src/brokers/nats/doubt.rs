@@ -5,7 +5,7 @@
 //! the other reader's asking whether it is there, asked since: it sends in order, so what it had before has
 //! come. Where the other's connection breaks first, the message is ours; what both have read then is known
 //! again by its readings' ids, or is two readings where nothing in it says its time. Bound:
-//! [`DOUBTED_BYTES_MAX`], beyond which the oldest are believed to have been heard.
+//! [`DOUBTED_BYTES_MAX`], beyond which the oldest are ours, too.
 
 use std::collections::VecDeque;
 
@@ -39,7 +39,7 @@ struct One {
 pub(super) enum Decided {
     /// The other has it.
     Heard,
-    /// Nobody has it but us.
+    /// Nobody has it but us, as far as is known.
     Ours(Owned),
 }
 
@@ -72,7 +72,7 @@ impl Doubted {
                     None => break false,
                 },
                 Heard::Yes => break true,
-                Heard::Unknown if self.bytes > DOUBTED_BYTES_MAX => break true,
+                Heard::Unknown if self.bytes > DOUBTED_BYTES_MAX => break false,
                 Heard::Unknown => {
                     earlier.doubt(first.to);
                     return None;
@@ -169,7 +169,9 @@ mod tests {
         first.opened(0);
         let (mut doubted, long) = (Doubted::default(), vec![b'x'; 1 << 20]);
         (0..20).for_each(|_| doubted.keep(raw(&long), 0, Instant::now()));
-        while doubted.decide(&earlier).is_some() {}
+        while let Some(decided) = doubted.decide(&earlier) {
+            assert!(matches!(decided, Decided::Ours(_)), "nobody knows");
+        }
         assert_eq!(doubted.len(), 15, "of 1 MiB and its own size");
     }
 }
