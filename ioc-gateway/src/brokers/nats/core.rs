@@ -104,6 +104,8 @@ struct Waiting<'a> {
     is_heard: bool,
     /// When it may be asked next whether it is there.
     may_ask: Instant,
+    /// When what the subject chooses was given up: what the server says of later proves nothing.
+    left: Option<Instant>,
     /// Room for the topic of a message.
     topic: String,
 }
@@ -118,6 +120,7 @@ impl<'a> Waiting<'a> {
             doubted: Doubted::default(),
             is_heard: false,
             may_ask: Instant::now(),
+            left: None,
             topic: String::new(),
         }
     }
@@ -157,7 +160,7 @@ impl<'a> Waiting<'a> {
                 progress = epoch.progress() => progress?,
                 Ok(()) = moved.changed(), if !self.doubted.is_empty() => {}
                 // Of a server that is far away the answer would never be the last one that is due.
-                () = is_doubted(&subscriber.floor, may_ask), if !has_left && !line.awaits_answer() => {
+                () = is_doubted(&subscriber.floor, may_ask), if !is_stopping && !line.awaits_answer() => {
                     line.ask();
                     self.may_ask = Instant::now() + PROVEN_EVERY;
                 }
@@ -172,6 +175,7 @@ impl<'a> Waiting<'a> {
                     is_stopping = true;
                     // Others of a queue group get the rest; what was sent to us before comes.
                     self.is_heard = false;
+                    self.left = Some(Instant::now());
                     line.unsubscribe();
                 }
             }
@@ -212,7 +216,9 @@ impl<'a> Waiting<'a> {
                         self.subscriber.link.up();
                     }
                     self.subscriber.floor.opened(0);
-                    self.subscriber.floor.proven(line.asked_last());
+                    let asked = line.asked_last();
+                    let proven = self.left.map_or(asked, |left| left.min(asked));
+                    self.subscriber.floor.proven(proven);
                 }
                 None => return Ok(false),
             }
