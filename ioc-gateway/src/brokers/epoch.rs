@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use ioc_core::time::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
 use super::DECODED_BYTES_MAX;
@@ -110,6 +111,11 @@ impl Epoch {
         let demoted = self.inputs.take_demoted();
         telemetry::urgent_demoted(adapter, &self.source, demoted);
         self.took();
+    }
+
+    /// The time, as what says none of its own is observed.
+    pub fn now(&self) -> Timestamp {
+        self.way.door().catalogue().now.now()
     }
 
     /// Whether a message that came before, and comes again, is one that the judgement knows by what

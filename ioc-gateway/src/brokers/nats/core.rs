@@ -11,6 +11,7 @@ use std::future::ready;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use ioc_core::time::Millis;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
@@ -87,7 +88,7 @@ async fn read(
     // Others do not leave to us any more what comes now.
     subscriber.floor.closed();
     let until = Instant::now() + DRAINED_WITHIN;
-    waiting.take_rest(&mut line, until);
+    waiting.take_rest(&mut line, epoch, until);
     telemetry::nats_messages_dropped(waiting.drain(epoch, until).await?);
     Err(error)
 }
@@ -96,7 +97,7 @@ async fn read(
 struct Waiting<'a> {
     subscriber: &'a Subscriber,
     inflight_max: u64,
-    messages: VecDeque<Owned>,
+    messages: VecDeque<One>,
     bytes: usize,
     /// Those that another subject should have heard.
     doubted: Doubted,
@@ -108,6 +109,13 @@ struct Waiting<'a> {
     left: Option<Instant>,
     /// Room for the topic of a message.
     topic: String,
+}
+
+/// A message that waits for the door.
+struct One {
+    message: Owned,
+    /// When it came, if it has waited for the word of another subject.
+    came: Option<Instant>,
 }
 
 impl<'a> Waiting<'a> {
@@ -183,12 +191,15 @@ impl<'a> Waiting<'a> {
     }
 
     /// Keeps what had come before a break, which comes no second time.
-    fn take_rest(&mut self, line: &mut Line, until: Instant) {
+    fn take_rest(&mut self, line: &mut Line, epoch: &mut Epoch, until: Instant) {
         let mut refusals = 0;
         while Instant::now() < until {
             match line.next() {
                 Ok(Some(Said::Message(raw))) if self.doubts(raw) => {}
-                Ok(Some(Said::Message(raw))) => self.push(raw),
+                Ok(Some(Said::Message(raw))) => {
+                    self.decide(epoch);
+                    self.push(raw, None);
+                }
                 Ok(Some(Said::Pong)) => {}
                 Ok(None) => match line.more(true).now_or_never() {
                     Some(Ok(())) => {}
@@ -205,11 +216,7 @@ impl<'a> Waiting<'a> {
     fn take_all(&mut self, line: &mut Line, epoch: &mut Epoch) -> Result<bool, LinkError> {
         for _ in 0..TURN {
             match line.next()? {
-                Some(Said::Message(raw)) if self.doubts(raw) => {}
-                Some(Said::Message(raw)) if self.may_take(epoch) && self.messages.is_empty() => {
-                    self.take(raw, epoch);
-                }
-                Some(Said::Message(raw)) => self.push(raw),
+                Some(Said::Message(raw)) => self.receive(raw, epoch),
                 Some(Said::Pong) => {
                     self.is_heard = true;
                     if !self.subscriber.link.is_up() {
@@ -230,14 +237,27 @@ impl<'a> Waiting<'a> {
         epoch.has_room(self.inflight_max)
     }
 
+    /// Takes one, or keeps it: behind those before it of which it is known by now that they are ours.
+    fn receive(&mut self, raw: Raw<'_>, epoch: &mut Epoch) {
+        if self.doubts(raw) {
+            return;
+        }
+        self.decide(epoch);
+        match self.may_take(epoch) && self.messages.is_empty() {
+            true => self.take(raw, None, epoch),
+            false => self.push(raw, None),
+        }
+    }
+
     /// Keeps one, or drops it if those before it are too long already.
-    fn push(&mut self, raw: Raw<'_>) {
+    fn push(&mut self, raw: Raw<'_>, came: Option<Instant>) {
         let bytes = bytes_of(raw);
         if self.bytes + bytes > WAITING_BYTES_MAX {
             return telemetry::nats_messages_dropped(1);
         }
         self.bytes += bytes;
-        self.messages.push_back(Owned::new(raw));
+        let message = Owned::new(raw);
+        self.messages.push_back(One { message, came });
     }
 
     /// Keeps one that a subject before should have heard, too; whether there is such a subject. To all
@@ -258,7 +278,7 @@ impl<'a> Waiting<'a> {
         while let Some(decided) = self.doubted.decide(&self.subscriber.earlier) {
             match decided {
                 Decided::Heard => epoch.pass_over(super::READ_ELSEWHERE),
-                Decided::Ours(message) => self.push(message.raw()),
+                Decided::Ours(message, came) => self.push(message.raw(), Some(came)),
             }
         }
     }
@@ -266,18 +286,23 @@ impl<'a> Waiting<'a> {
     /// Takes those that there is room for.
     fn go_on(&mut self, epoch: &mut Epoch) -> Result<(), DoorClosed> {
         while self.may_take(epoch)
-            && let Some(message) = self.pop()
+            && let Some(One { message, came }) = self.pop()
         {
-            self.take(message.raw(), epoch);
+            self.take(message.raw(), came, epoch);
         }
         epoch.hand_over()
     }
 
-    fn take(&mut self, raw: Raw<'_>, epoch: &mut Epoch) {
+    /// Takes one that came then, if not now: what says no time of its own was observed then.
+    fn take(&mut self, raw: Raw<'_>, came: Option<Instant>, epoch: &mut Epoch) {
         let topic = &mut self.topic;
+        let taken_at = came.map(|came| {
+            let waited = i64::try_from(came.elapsed().as_millis()).unwrap_or(i64::MAX);
+            epoch.now() - Millis(waited)
+        });
         let is_read = message::read(raw, |message| match message.is_deletion() {
             true => epoch.pass_over(message::DELETED),
-            false => message.taken(None, topic, |message| epoch.take(message)),
+            false => message.taken(taken_at, topic, |message| epoch.take(message)),
         });
         if !is_read {
             let what = format_args!("a message of {}", self.subscriber.subject);
@@ -285,10 +310,10 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    fn pop(&mut self) -> Option<Owned> {
-        let message = self.messages.pop_front()?;
-        self.bytes -= bytes_of(message.raw());
-        Some(message)
+    fn pop(&mut self) -> Option<One> {
+        let one = self.messages.pop_front()?;
+        self.bytes -= bytes_of(one.message.raw());
+        Some(one)
     }
 
     /// Hands over what came before a break, until the next connection cannot wait any longer. How many
@@ -301,8 +326,8 @@ impl<'a> Waiting<'a> {
             self.decide(epoch);
             if Instant::now() >= decided_by {
                 // Who has not answered by now has perhaps not heard it.
-                while let Some(message) = self.doubted.pop() {
-                    self.push(message.raw());
+                while let Some((message, came)) = self.doubted.pop() {
+                    self.push(message.raw(), Some(came));
                 }
             }
             self.go_on(epoch)?;
@@ -331,7 +356,7 @@ async fn is_doubted(floor: &Floor, may_ask: Instant) {
 
 /// How much of the bound a message takes. How it is answered is not kept.
 const fn bytes_of(raw: Raw<'_>) -> usize {
-    size_of::<Owned>() + raw.bytes() - raw.reply.len()
+    size_of::<One>() + raw.bytes() - raw.reply.len()
 }
 
 #[cfg(test)]
@@ -347,6 +372,7 @@ mod tests {
     use tokio::sync::mpsc;
     use tokio::time::timeout;
 
+    use super::super::earlier::Earlier;
     use super::super::floor::Heard;
     use super::super::{NatsOptions, Strays};
     use crate::brokers::epoch::Entrance;
@@ -529,6 +555,35 @@ mod tests {
         timeout(WITHIN, running).await.unwrap().unwrap();
     }
 
+    #[tokio::test]
+    async fn what_waited_for_the_word_of_another_keeps_its_place_and_its_time() {
+        let (door, _arrivals) = Door::new(DoorOptions::default(), Arc::default());
+        let mut epoch = Epoch::new(&Entrance::new(door), Adapter::Nats, "nats city");
+        let (floor, before) = (Floor::kept(None), "a".to_owned());
+        let subscriber = Subscriber {
+            earlier: Earlier::of("a", [(&before, &floor)].into_iter()),
+            ..super::super::tests::subscriber()
+        };
+        floor.opened(0);
+        let mut waiting = Waiting::new(&subscriber);
+        assert!(waiting.doubts(raw(b"first")));
+        let came = Instant::now();
+        floor.closed();
+        waiting.receive(raw(b"second"), &mut epoch);
+        let waits = |at: usize| {
+            (
+                waiting.messages[at].message.raw().payload,
+                waiting.messages[at].came,
+            )
+        };
+        assert_eq!(waits(0).0, b"first");
+        assert!(
+            waits(0).1.is_some_and(|at| at <= came),
+            "it is of when it came"
+        );
+        assert_eq!(waits(1), (&b"second"[..], None));
+    }
+
     fn raw(payload: &[u8]) -> Raw<'_> {
         Raw {
             subject: b"a",
@@ -550,7 +605,7 @@ mod tests {
         let subscriber = super::super::tests::subscriber();
         let mut waiting = Waiting::new(&subscriber);
         waiting.inflight_max = 10;
-        (0..100).for_each(|_| waiting.push(raw(b"no reading")));
+        (0..100).for_each(|_| waiting.push(raw(b"no reading"), None));
         // Ten are taken; the door has room for the first hand over only.
         let lost = waiting.drain(&mut epoch, Instant::now()).await;
         assert_eq!(lost.unwrap(), 90);
@@ -574,10 +629,10 @@ mod tests {
         let subscriber = super::super::tests::subscriber();
         let mut waiting = Waiting::new(&subscriber);
         let long = vec![b'x'; 1 << 20];
-        (0..100).for_each(|_| waiting.push(raw(&long)));
+        (0..100).for_each(|_| waiting.push(raw(&long), None));
         assert_eq!(waiting.messages.len(), 15, "of 1 MiB and its own size");
         assert!(waiting.pop().is_some());
-        waiting.push(raw(&long));
+        waiting.push(raw(&long), None);
         assert_eq!(waiting.messages.len(), 15);
         while waiting.pop().is_some() {}
         assert_eq!(waiting.bytes, 0);

@@ -39,8 +39,8 @@ struct One {
 pub(super) enum Decided {
     /// The other has it.
     Heard,
-    /// Nobody has it but us, as far as is known.
-    Ours(Owned),
+    /// Nobody has it but us, as far as is known; and when it came.
+    Ours(Owned, Instant),
 }
 
 impl Doubted {
@@ -79,18 +79,18 @@ impl Doubted {
                 }
             }
         };
-        let message = self.pop()?;
+        let (message, came) = self.pop()?;
         Some(match heard {
             true => Decided::Heard,
-            false => Decided::Ours(message),
+            false => Decided::Ours(message, came),
         })
     }
 
-    /// The first that waits: nobody's word is waited for any longer.
-    pub fn pop(&mut self) -> Option<Owned> {
-        let One { message, .. } = self.messages.pop_front()?;
+    /// The first that waits, and when it came: nobody's word is waited for any longer.
+    pub fn pop(&mut self) -> Option<(Owned, Instant)> {
+        let One { message, came, .. } = self.messages.pop_front()?;
         self.bytes -= message.held_bytes();
-        Some(message)
+        Some((message, came))
     }
 }
 
@@ -159,7 +159,8 @@ mod tests {
         later().await;
         second.opened(0);
         let ours = doubted.decide(&earlier);
-        assert!(matches!(ours, Some(Decided::Ours(_))), "it was not there");
+        let is_ours = matches!(ours, Some(Decided::Ours(_, at)) if at == came);
+        assert!(is_ours, "it was not there");
         assert!(doubted.is_empty() && doubted.bytes == 0);
     }
 
@@ -170,7 +171,7 @@ mod tests {
         let (mut doubted, long) = (Doubted::default(), vec![b'x'; 1 << 20]);
         (0..20).for_each(|_| doubted.keep(raw(&long), 0, Instant::now()));
         while let Some(decided) = doubted.decide(&earlier) {
-            assert!(matches!(decided, Decided::Ours(_)), "nobody knows");
+            assert!(matches!(decided, Decided::Ours(..)), "nobody knows");
         }
         assert_eq!(doubted.len(), 15, "of 1 MiB and its own size");
     }
