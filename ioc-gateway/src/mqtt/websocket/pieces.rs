@@ -5,7 +5,8 @@
 //! ([MQTT-6.0.0-2]), and the library hands over whole ones only, of which one may be as long as its sender
 //! likes. So a packet that is too long is answered as over a socket, and no more than a piece is held of a
 //! message. Not here: whether a frame is as it must be. What is not cut goes on as it is, for the library to
-//! judge; but for a message within another, which it would not see any more.
+//! judge; but for a message within another, which it would not see any more. An empty frame of what may be
+//! empty has no piece.
 
 use std::io;
 
@@ -102,12 +103,18 @@ impl Pieces {
             None => out.put_slice(head),
         }
         let mask = head[head.len().saturating_sub(4)..].try_into();
-        self.frame = Some(Frame {
+        let frame = Frame {
             left,
             of_piece: if opcode.is_some() { 0 } else { left },
             opcode: opcode.unwrap_or_default(),
             mask: mask.ok().filter(|_| head[1] & MASKED != 0),
-        });
+        };
+        let is_wrong = frame.opcode == TEXT || frame.mask.is_none();
+        if opcode.is_some() && left == 0 && is_wrong {
+            // It has no piece, and ends the connection all the same.
+            frame.put_head(out);
+        }
+        self.frame = Some(frame);
         Ok(())
     }
 }
@@ -248,6 +255,17 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         // Not masked, as the library refuses.
         assert_eq!(cut(b"\x82\x01a", 1).unwrap(), b"\x82\x01a");
+    }
+
+    #[test]
+    fn an_empty_frame_that_ends_the_connection_is_not_passed_over() {
+        let text = frame(FIN | TEXT, b"");
+        assert_eq!(cut(&text, 1).unwrap(), text);
+        // Not at its end: as a message that is.
+        assert_eq!(cut(&frame(TEXT, b""), 3).unwrap(), text);
+        assert_eq!(cut(b"\x82\x00", 1).unwrap(), b"\x82\x00");
+        // What may be empty brings nothing.
+        assert_eq!(cut(&frame(FIN | BINARY, b""), 3).unwrap(), b"");
     }
 
     proptest! {
