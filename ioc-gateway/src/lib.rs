@@ -7,6 +7,7 @@ pub mod options;
 pub mod rights;
 pub mod keys;
 pub mod places;
+mod exactly_once;
 pub mod mqtt;
 pub mod http;
 pub mod brokers;

@@ -1,14 +1,14 @@
 //! A subscriber of an MQTT broker elsewhere, 3.1.1 or 5.0: connects again for ever.
 //!
-//! Arrives: messages of the topics that are configured. Leaves: inputs through the door, PUBACKs.
-//! Promise: a PUBACK leaves only when the message is durable, in the order of the messages
+//! Arrives: messages of the topics that are configured. Leaves: inputs through the door, PUBACKs, and PUBRECs
+//! of what comes in quality 2 though it is granted 1.
+//! Promise: either leaves only when the message is durable, in the order of the messages
 //! (section 4.6), and only on the connection that brought it. The session is the broker's to keep:
 //! what it took for us while we were away comes when we are back. Urgent topics have a connection
 //! of their own, so that no flood of others lies before them. Sessions that are not configured any more
 //! are read out and ended (`mqtt/sessions.rs`). Nothing is carried from one
 //! connection to the next but how long to wait, and what is left of the link's quota. Not here: what is published there
-//! (`mqtt/outgoing.rs`); quality 2 (the broker delivers as quality 1 what was published so). Next:
-//! `mqtt/connection.rs`.
+//! (`mqtt/outgoing.rs`). Next: `mqtt/connection.rs`.
 
 mod connection;
 mod keep_alive;

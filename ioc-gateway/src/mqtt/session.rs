@@ -7,7 +7,6 @@
 //! No session outlives its connection. Not here: sockets and time (`connection.rs`).
 
 mod aliases;
-mod exactly_once;
 pub(super) mod message;
 mod outbox;
 mod oversized;
@@ -20,7 +19,6 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, BytesMut};
 
 use self::aliases::Aliases;
-use self::exactly_once::{ExactlyOnce, Release};
 use self::outbox::Outbox;
 use self::oversized::Oversized;
 use super::admission::{Client, receive_max};
@@ -33,6 +31,7 @@ use super::deliveries::{Deliveries, Delivery, Message, Subscription, Takes, Topi
 use super::registry::ClientKey;
 use crate::catalogue::Catalogue;
 use crate::door::{Counts, Door, Encoded, Inputs, Lane};
+use crate::exactly_once::{ExactlyOnce, Release};
 use crate::formats::{self, Reason, Reply, Workspace};
 use crate::options::MqttOptions;
 use crate::rights::Rights;

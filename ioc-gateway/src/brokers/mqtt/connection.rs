@@ -1,7 +1,7 @@
 //! One connection to an MQTT broker, from CONNECT to its end.
 //!
-//! Arrives: a socket's bytes. Leaves: inputs through the door; PUBACKs, all that are due in one
-//! write; what messages want said back. Promise: nothing outlives the connection, so there is no state that could keep the next
+//! Arrives: a socket's bytes. Leaves: inputs through the door; PUBACKs and PUBRECs, all that are due in
+//! one write; what messages want said back. Promise: nothing outlives the connection, so there is no state that could keep the next
 //! one from working; a broker hears of us within the keep-alive, however much it says and whether or
 //! not we read it; one that is silent for longer than it may is left.
 
@@ -22,6 +22,7 @@ use super::{Publishing, Purpose, Version, Wanted};
 use crate::brokers::epoch::{Entrance, Epoch};
 use crate::brokers::{HandshakeError, TlsError, tls, told};
 use crate::door::DoorClosed;
+use crate::exactly_once::{ExactlyOnce, Release};
 use crate::formats;
 use crate::telemetry::{self, Adapter};
 
@@ -29,6 +30,9 @@ use crate::telemetry::{self, Adapter};
 const READ_BYTES: usize = 64 << 10;
 /// With so much unwritten, replies wait; those that would be too many are dropped.
 const UNWRITTEN_BYTES_MAX: usize = 64 << 10;
+/// With so much unwritten no PUBREL is answered any more: the answers to twice as many messages as there
+/// are packet identifiers.
+const ANSWERS_BYTES_MAX: usize = 512 << 10;
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -241,7 +245,7 @@ enum Passed {
 #[derive(Debug, Clone, Copy)]
 struct Owed {
     upto: u64,
-    packet_id: u16,
+    by: Delivery,
 }
 
 struct Connection<'a> {
@@ -252,6 +256,7 @@ struct Connection<'a> {
     /// Whether the broker kept the session of a connection before.
     is_session_kept: bool,
     owed: VecDeque<Owed>,
+    exactly_once: ExactlyOnce,
     received: BytesMut,
     /// What is being passed over.
     oversized: Option<Oversized>,
@@ -280,6 +285,7 @@ impl<'a> Connection<'a> {
             stage: Stage::AwaitsConnAck,
             is_session_kept: false,
             owed: VecDeque::new(),
+            exactly_once: ExactlyOnce::default(),
             received: BytesMut::new(),
             oversized: None,
             out,
@@ -445,6 +451,7 @@ impl<'a> Connection<'a> {
                 Packet::Publish(message) => self.take_message(&message)?,
                 Packet::PingResp if self.answer == Answer::Awaited => self.answer = Answer::Given,
                 Packet::PingResp => {}
+                Packet::PubRel(packet_id) => self.released(packet_id)?,
                 Packet::PubAck(..) => return Err(LinkError::Unexpected("PUBACK")),
                 Packet::Disconnect(reason) => return Err(LinkError::Disconnected(reason)),
                 Packet::Unexpected(what) => return Err(LinkError::Unexpected(what)),
@@ -536,9 +543,11 @@ impl<'a> Connection<'a> {
         if self.stage == Stage::AwaitsConnAck {
             return Err(LinkError::Unexpected("PUBLISH"));
         }
-        if self.reads_out() {
-            self.stage = Stage::ReadsOut(Instant::now());
-            self.answer = Answer::NotAsked;
+        self.something_came();
+        if self.has_already(message.delivery, message.duplicate) {
+            self.epoch.pass_over("received_already");
+            self.owe(message.delivery, message.duplicate);
+            return Ok(());
         }
         let attributes = message.event.iter();
         let event: Vec<_> = attributes
@@ -555,7 +564,26 @@ impl<'a> Connection<'a> {
             Some(why) => self.epoch.pass_over(why),
             None => self.epoch.take(read),
         }
-        self.owe(message.delivery, message.duplicate)
+        self.owe(message.delivery, message.duplicate);
+        Ok(())
+    }
+
+    /// The session that is read out was not empty.
+    fn something_came(&mut self) {
+        if self.reads_out() {
+            self.stage = Stage::ReadsOut(Instant::now());
+            self.answer = Answer::NotAsked;
+        }
+    }
+
+    /// Whether a message of quality 2 is one that came over this connection before and is not released
+    /// (section 4.3.3). One that says that it does not come again is another one: a broker may have given
+    /// up the first, and readings are known by their ids.
+    fn has_already(&mut self, delivery: Delivery, duplicate: bool) -> bool {
+        match delivery {
+            Delivery::Unacknowledged | Delivery::Acknowledged(_) => false,
+            Delivery::ExactlyOnce(packet_id) => !self.exactly_once.receive(packet_id) && duplicate,
+        }
     }
 
     /// Why a message is of no use here, in a word to count by.
@@ -602,36 +630,65 @@ impl<'a> Connection<'a> {
             topic,
             beginning,
             payload_bytes,
+            delivery,
+            duplicate,
             ..
         } = oversized;
+        if self.has_already(*delivery, *duplicate) {
+            self.epoch.pass_over("received_already");
+            self.owe(*delivery, *duplicate);
+            return Ok(());
+        }
         let reject = oversized.reject();
         self.epoch
             .take_beginning(topic, &reject, beginning, *payload_bytes);
-        self.owe(oversized.delivery, oversized.duplicate)
+        self.owe(*delivery, *duplicate);
+        Ok(())
     }
 
     /// Owes the acknowledgement of the message that was taken last, if it wants one.
-    fn owe(&mut self, delivery: Delivery, duplicate: bool) -> Result<(), LinkError> {
+    fn owe(&mut self, by: Delivery, duplicate: bool) {
         if duplicate {
             telemetry::broker_redelivered(1);
         }
-        match delivery {
-            Delivery::Unacknowledged => {}
-            Delivery::Acknowledged(packet_id) => self.owed.push_back(Owed {
-                upto: self.epoch.decoded(),
-                packet_id,
-            }),
-            Delivery::ExactlyOnce => return Err(LinkError::Unexpected("a message of quality 2")),
+        if by != Delivery::Unacknowledged {
+            let upto = self.epoch.decoded();
+            self.owed.push_back(Owed { upto, by });
         }
-        Ok(())
     }
 
     /// Writes the acknowledgements of what has become durable.
     fn acknowledge(&mut self) {
         let settled = self.epoch.settled();
         while let Some(owed) = self.owed.pop_front_if(|owed| owed.upto <= settled) {
-            packets::put_puback(&mut self.out, owed.packet_id);
+            match owed.by {
+                Delivery::Unacknowledged => {}
+                Delivery::Acknowledged(packet_id) => packets::put_puback(&mut self.out, packet_id),
+                Delivery::ExactlyOnce(packet_id) => {
+                    self.exactly_once.record(packet_id);
+                    packets::put_pubrec(&mut self.out, packet_id);
+                }
+            }
         }
+    }
+
+    /// The broker has heard PUBREC. One that is not held is answered too: it was heard on an earlier
+    /// connection.
+    fn released(&mut self, packet_id: u16) -> Result<(), LinkError> {
+        if self.stage == Stage::AwaitsConnAck {
+            return Err(LinkError::Unexpected("PUBREL"));
+        }
+        self.something_came();
+        if self.out.len() >= ANSWERS_BYTES_MAX {
+            let what = "more PUBRELs than it reads answers";
+            return Err(LinkError::Unexpected(what));
+        }
+        match self.exactly_once.release(packet_id) {
+            // To answer would be to say that the message is durable.
+            Release::TooEarly => return Err(LinkError::Unexpected("PUBREL before PUBREC")),
+            Release::Released | Release::Unknown => packets::put_pubcomp(&mut self.out, packet_id),
+        }
+        Ok(())
     }
 
     /// Writes what messages want said back.

@@ -173,6 +173,7 @@ impl Publishing {
             Packet::SubAck(_) | Packet::UnsubAck { .. } => Err(LinkError::Unexpected("SUBACK")),
             Packet::Publish(_) => Err(LinkError::Unexpected("PUBLISH")),
             Packet::PubAck(..) => Err(LinkError::Unexpected("PUBACK")),
+            Packet::PubRel(_) => Err(LinkError::Unexpected("PUBREL")),
             Packet::Unexpected(what) => Err(LinkError::Unexpected(what)),
         }
     }

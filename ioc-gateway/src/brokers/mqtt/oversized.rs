@@ -76,7 +76,8 @@ impl Oversized {
         let delivery = match (flags >> 1) & 3 {
             0 => Delivery::Unacknowledged,
             1 => Delivery::Acknowledged(body.try_get_u16().ok()?),
-            _ => Delivery::ExactlyOnce,
+            2 => Delivery::ExactlyOnce(body.try_get_u16().ok()?),
+            _ => return None,
         };
         let mut head_bytes = whole - body.len();
         if version == Version::V5 {

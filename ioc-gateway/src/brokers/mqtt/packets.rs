@@ -41,6 +41,8 @@ pub(super) enum Packet {
     Publish(Message),
     /// What became of a message of ours.
     PubAck(u16, Published),
+    /// It knows that we have a message of quality 2.
+    PubRel(u16),
     PingResp,
     /// The broker ends the connection, for this reason.
     Disconnect(String),
@@ -127,8 +129,9 @@ impl Topic {
 pub(super) enum Delivery {
     Unacknowledged,
     Acknowledged(u16),
-    /// Quality 2: subscribed to with quality 1, so it is not allowed (section 3.8.4).
-    ExactlyOnce,
+    /// Quality 2: subscribed to with quality 1, so it is not allowed (section 3.8.4), and some brokers
+    /// deliver so what was published so.
+    ExactlyOnce(u16),
 }
 
 /// Bytes that are no packet.
@@ -337,8 +340,22 @@ pub(super) fn put_unsubscribe(version: Version, out: &mut BytesMut, filters: &[S
 
 /// PUBACK, in both versions (5.0: section 3.4.2.1 without a reason).
 pub(super) fn put_puback(out: &mut BytesMut, packet_id: u16) {
+    put_answer(out, 0x40, packet_id);
+}
+
+/// PUBREC, likewise.
+pub(super) fn put_pubrec(out: &mut BytesMut, packet_id: u16) {
+    put_answer(out, 0x50, packet_id);
+}
+
+/// PUBCOMP, likewise.
+pub(super) fn put_pubcomp(out: &mut BytesMut, packet_id: u16) {
+    put_answer(out, 0x70, packet_id);
+}
+
+fn put_answer(out: &mut BytesMut, first: u8, packet_id: u16) {
     let [high, low] = packet_id.to_be_bytes();
-    out.extend_from_slice(&[0x40, 2, high, low]);
+    out.extend_from_slice(&[first, 2, high, low]);
 }
 
 /// PINGREQ, in both versions.
@@ -379,7 +396,7 @@ fn of_v4(packet: v4::Packet) -> Packet {
             delivery: match publish.qos {
                 mqttbytes::QoS::AtMostOnce => Delivery::Unacknowledged,
                 mqttbytes::QoS::AtLeastOnce => Delivery::Acknowledged(publish.pkid),
-                mqttbytes::QoS::ExactlyOnce => Delivery::ExactlyOnce,
+                mqttbytes::QoS::ExactlyOnce => Delivery::ExactlyOnce(publish.pkid),
             },
             duplicate: publish.dup,
             retained: publish.retain,
@@ -389,7 +406,7 @@ fn of_v4(packet: v4::Packet) -> Packet {
         v4::Packet::Connect(_) => Packet::Unexpected("CONNECT"),
         v4::Packet::PubAck(ack) => Packet::PubAck(ack.pkid, Published::Taken),
         v4::Packet::PubRec(_) => Packet::Unexpected("PUBREC"),
-        v4::Packet::PubRel(_) => Packet::Unexpected("PUBREL"),
+        v4::Packet::PubRel(released) => Packet::PubRel(released.pkid),
         v4::Packet::PubComp(_) => Packet::Unexpected("PUBCOMP"),
         v4::Packet::Subscribe(_) => Packet::Unexpected("SUBSCRIBE"),
         v4::Packet::Unsubscribe(_) => Packet::Unexpected("UNSUBSCRIBE"),
@@ -433,7 +450,7 @@ fn of_v5(packet: v5::Packet) -> Packet {
         v5::Packet::Connect(..) => Packet::Unexpected("CONNECT"),
         v5::Packet::PubAck(ack) => Packet::PubAck(ack.pkid, published(ack.reason)),
         v5::Packet::PubRec(_) => Packet::Unexpected("PUBREC"),
-        v5::Packet::PubRel(_) => Packet::Unexpected("PUBREL"),
+        v5::Packet::PubRel(released) => Packet::PubRel(released.pkid),
         v5::Packet::PubComp(_) => Packet::Unexpected("PUBCOMP"),
         v5::Packet::Subscribe(_) => Packet::Unexpected("SUBSCRIBE"),
         v5::Packet::Unsubscribe(_) => Packet::Unexpected("UNSUBSCRIBE"),
@@ -477,7 +494,7 @@ fn message_of_v5(publish: v5::Publish) -> Message {
         delivery: match publish.qos {
             mqttbytes5::QoS::AtMostOnce => Delivery::Unacknowledged,
             mqttbytes5::QoS::AtLeastOnce => Delivery::Acknowledged(publish.pkid),
-            mqttbytes5::QoS::ExactlyOnce => Delivery::ExactlyOnce,
+            mqttbytes5::QoS::ExactlyOnce => Delivery::ExactlyOnce(publish.pkid),
         },
         duplicate: publish.dup,
         retained: publish.retain,

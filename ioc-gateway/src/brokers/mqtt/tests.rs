@@ -270,6 +270,90 @@ async fn rumqtt_1014_1056_what_a_lost_session_owed_does_not_keep_the_next_from_w
     }
 }
 
+/// Subscribed to with quality 1, it may not be delivered so (3.8.4); some brokers do.
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_a_message_of_quality_2_is_received_when_it_is_durable() {
+    for version in [Version::V311, Version::V5] {
+        let bench = bench(version, |_| {}).await;
+        let mut socket = bench.subscribed(version).await;
+        publish_on(&mut socket, version, (0x34, TOPIC), 7, READING).await;
+        let held = bench.arrivals.queue(Lane::Telemetry);
+        let held = held.recv_timeout(WITHIN).unwrap();
+        publish(&mut socket, version, 8, READING).await;
+        assert!(socket.try_read(&mut [0]).is_err(), "nothing is durable");
+        bench.arrivals.release(&held);
+        held.ack.settle();
+        bench.settle_next();
+        assert_eq!(packet(&mut socket).await, [0x50, 2, 0, 7], "PUBREC");
+        assert_eq!(packet(&mut socket).await, [0x40, 2, 0, 8]);
+        // The number is free again for another message.
+        for _ in 0..2 {
+            socket.write_all(&[0x62, 2, 0, 7]).await.unwrap();
+            assert_eq!(packet(&mut socket).await, [0x70, 2, 0, 7], "PUBCOMP");
+            publish_on(&mut socket, version, (0x34, TOPIC), 7, READING).await;
+            bench.settle_next();
+            assert_eq!(packet(&mut socket).await, [0x50, 2, 0, 7], "PUBREC");
+        }
+        bench.until(|state| state == "up").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_a_message_of_quality_2_that_comes_again_is_received_once_on_each_connection() {
+    for version in [Version::V311, Version::V5] {
+        let bench = bench(version, |_| {}).await;
+        let mut first = bench.subscribed(version).await;
+        publish_on(&mut first, version, (0x34, TOPIC), 7, READING).await;
+        bench.settle_next();
+        assert_eq!(packet(&mut first).await, [0x50, 2, 0, 7]);
+        publish_on(&mut first, version, (0x3c, TOPIC), 7, READING).await;
+        assert_eq!(packet(&mut first).await, [0x50, 2, 0, 7]);
+        assert!(bench.arrivals.queue(Lane::Telemetry).is_empty());
+        // Another one, of a broker that has given up the first.
+        publish_on(&mut first, version, (0x34, TOPIC), 7, READING).await;
+        bench.settle_next();
+        assert_eq!(packet(&mut first).await, [0x50, 2, 0, 7]);
+        publish_on(&mut first, version, (0x34, TOPIC), 9, READING).await;
+        bench.settle_next();
+        drop(first);
+        let mut second = bench.subscribed(version).await;
+        // Of one our PUBREC was heard, of the other it was not.
+        let released = [0x62, 2, 0, 7];
+        second.write_all(&released).await.unwrap();
+        assert_eq!(packet(&mut second).await, [0x70, 2, 0, 7]);
+        publish_on(&mut second, version, (0x3c, TOPIC), 9, READING).await;
+        bench.settle_next();
+        assert_eq!(packet(&mut second).await, [0x50, 2, 0, 9]);
+        second.write_all(&[0x62, 2, 0, 9]).await.unwrap();
+        assert_eq!(packet(&mut second).await, [0x70, 2, 0, 9]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_a_message_of_quality_2_is_not_complete_before_it_is_durable() {
+    let version = Version::V5;
+    let bench = bench(version, |_| {}).await;
+    let mut socket = bench.subscribed(version).await;
+    publish_on(&mut socket, version, (0x34, TOPIC), 7, READING).await;
+    socket.write_all(&[0x62, 2, 0, 7]).await.unwrap();
+    bench
+        .until(|state| state.contains("PUBREL before PUBREC"))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p5_a_broker_that_does_not_read_what_it_is_answered_is_left() {
+    let version = Version::V311;
+    let bench = bench(version, |_| {}).await;
+    let mut socket = bench.subscribed(version).await;
+    let released = [0x62_u8, 2, 0, 7].repeat(64 << 10);
+    let writes = async { while socket.write_all(&released).await.is_ok() {} };
+    timeout(WITHIN, writes).await.unwrap();
+    bench
+        .until(|state| state.contains("more PUBRELs than it reads answers"))
+        .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn orion_ld_1427_a_broker_that_falls_silent_is_left_and_connected_to_again() {
     let version = Version::V5;

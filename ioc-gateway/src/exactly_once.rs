@@ -1,14 +1,15 @@
-//! The messages of quality 2 that a client sends: those between PUBLISH and PUBREL.
+//! The messages of quality 2 that a client of ours sends, or a broker elsewhere: those between PUBLISH
+//! and PUBREL.
 //!
 //! Arrives: their packet identifiers. Leaves: whether a message is new, and whether it may be
 //! released. Promise: while an identifier is held, the same message again adds nothing (section
 //! 4.3.3). Not here: what came on an earlier connection; that a reading is judged once then, its id
-//! sees to. Bound: an identifier has 16 bits, so two sets of them take 16 KiB, and nothing until a
-//! client uses this quality.
+//! sees to. Bound: an identifier has 16 bits, so two sets of them take 16 KiB, and nothing until
+//! this quality is used.
 
-/// The packet identifiers of one client's messages of quality 2.
+/// The packet identifiers of the messages of quality 2 that come over one connection.
 #[derive(Debug, Default)]
-pub(super) struct ExactlyOnce {
+pub(crate) struct ExactlyOnce {
     /// Those that were received and not released.
     received: Ids,
     /// Those of them for which PUBREC was sent.
@@ -17,10 +18,10 @@ pub(super) struct ExactlyOnce {
 
 /// What comes of PUBREL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Release {
+pub(crate) enum Release {
     /// The identifier is free again.
     Released,
-    /// It was not held: the client goes on with what an earlier connection began.
+    /// It was not held: the sender goes on with what an earlier connection began.
     Unknown,
     /// PUBREC has not been sent. To answer would be to say that the message is durable.
     TooEarly,
@@ -39,7 +40,7 @@ impl ExactlyOnce {
         }
     }
 
-    /// It was refused: the client forgets the identifier (5.0: section 4.3.3).
+    /// It was refused: the sender forgets the identifier (5.0: section 4.3.3).
     pub fn forget(&mut self, packet_id: u16) {
         self.received.remove(packet_id);
         self.recorded.remove(packet_id);
