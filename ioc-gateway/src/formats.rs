@@ -687,13 +687,19 @@ fn essence(content_type: Option<&str>) -> &str {
     whole.split(';').next().unwrap_or_default().trim()
 }
 
-/// The text of a message, without the mark that some put before it (BOM) and what some put behind
-/// it, as C ends its texts.
+/// The text of a message.
 fn utf8(payload: &[u8]) -> Result<&str, Reject> {
-    let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload);
-    let end = payload.iter().rposition(|byte| *byte != 0);
-    let payload = &payload[..end.map_or(0, |last| last + 1)];
-    std::str::from_utf8(payload).map_err(|error| Reject::new(Reason::NotUtf8, error.to_string()))
+    std::str::from_utf8(bare(payload))
+        .map_err(|error| Reject::new(Reason::NotUtf8, error.to_string()))
+}
+
+/// A text without the mark that some put before it (BOM), which says nothing (RFC 8259, section 8.1),
+/// and what some put behind it, as C ends its texts.
+#[inline]
+pub(crate) fn bare(text: &[u8]) -> &[u8] {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let end = text.iter().rposition(|byte| *byte != 0);
+    &text[..end.map_or(0, |last| last + 1)]
 }
 
 /// The time so many milliseconds after 1970 began, if it is one.

@@ -12,7 +12,7 @@ use ioc_core::record::{Effect, EffectNews};
 use serde::Deserialize;
 use serde_json::error::Category;
 
-use super::{Reason, Reject};
+use super::{Reason, Reject, bare};
 use crate::catalogue::Catalogue;
 use crate::door::Inputs;
 
@@ -81,7 +81,7 @@ fn decode<'a>(payload: &'a [u8], device: &str, catalogue: &Catalogue) -> Result<
         return Err(Reject::new(Reason::PayloadTooLong, detail));
     }
     let invalid = |detail: String| Reject::new(Reason::FeedbackInvalid, detail);
-    let members: Members<'_> = serde_json::from_slice(payload).map_err(|error| {
+    let members: Members<'_> = serde_json::from_slice(bare(payload)).map_err(|error| {
         let reason = match error.classify() {
             Category::Data => Reason::FeedbackInvalid,
             Category::Syntax | Category::Eof | Category::Io => Reason::JsonMalformed,
@@ -191,6 +191,13 @@ mod tests {
             let input = Input::decode(inputs.iter().next().unwrap()).unwrap();
             assert_eq!(input, Input::Effect(Effect { key, news }));
         }
+    }
+
+    #[test]
+    fn a_mark_before_an_answer_and_what_ends_a_text_in_c_are_no_part_of_it() {
+        let said = said(command("gate-7").key, r#""state":"done""#);
+        let (result, _) = read(&format!("\u{feff}{said}\0"), "gate-7");
+        assert_eq!(result, Ok(()));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use ioc_core::reading::Reading;
 use super::draft::Draft;
 pub use super::draft::Scratch;
 use super::plain::Rest;
-use super::{Reason, Reject};
+use super::{Reason, Reject, utf8};
 use crate::catalogue::Catalogue;
 
 /// The longest payload of a reading.
@@ -48,8 +48,7 @@ pub fn decode<'a>(
         );
         return Err(Reject::new(Reason::PayloadTooLong, detail));
     }
-    let json = std::str::from_utf8(payload)
-        .map_err(|error| Reject::new(Reason::NotUtf8, error.to_string()))?;
+    let json = utf8(payload)?;
     scratch.clear();
     let draft = Draft::read(json, scratch)?;
     draft.complete(topic_sensor, catalogue, scratch)

@@ -12,6 +12,7 @@ use serde::de::{DeserializeSeed, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::answer::Refusal;
+use crate::formats::bare;
 
 /// What the request says that it brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,15 +49,9 @@ pub(super) fn is_lines(content_type: &str) -> bool {
     names.iter().any(|name| essence.eq_ignore_ascii_case(name))
 }
 
-/// A text without the byte order mark that some begin UTF-8 with; it says nothing (RFC 8259, section
-/// 8.1).
-pub(super) fn unmarked(text: &[u8]) -> &[u8] {
-    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
-}
-
 /// The items of a body.
 pub(super) fn split(body: &[u8], readings_max: usize) -> Result<Vec<&[u8]>, Refusal> {
-    let body = unmarked(body);
+    let body = bare(body);
     let items = match body.trim_ascii_start().first() {
         None => return Err(Refusal::Malformed("the body is empty".into())),
         Some(b'[') => array(body, readings_max)?,
@@ -220,6 +215,8 @@ mod tests {
     fn bodies_are_told_apart_by_their_first_byte() {
         assert_eq!(items(" {\"a\":\n1}\n"), Ok(vec!["{\"a\":\n1}"]));
         assert_eq!(items("\u{feff}{}"), Ok(vec!["{}"]), "a byte order mark");
+        assert_eq!(items("\u{feff}{}\n\0\0"), Ok(vec!["{}"]), "an end as in C");
+        assert_eq!(items("[{}]\0"), Ok(vec!["{}"]));
         assert_eq!(
             items("[{\"a\":1}, 2,\n {}]"),
             Ok(vec!["{\"a\":1}", "2", "{}"])

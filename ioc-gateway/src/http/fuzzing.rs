@@ -7,8 +7,9 @@
 use axum::body::Bytes;
 
 use super::answer::Refusal;
-use super::body::{split, unmarked};
+use super::body::split;
 use super::incoming::{PIECE_BYTES_MAX, Unpacker, unpacked_max};
+use crate::formats::bare;
 
 /// How many items a body may have here: few, so that more are met with.
 const ITEMS_MAX: usize = 16;
@@ -36,7 +37,7 @@ fn taken_apart(body: &[u8]) -> usize {
     let Ok(items) = split(body, ITEMS_MAX) else {
         return 0;
     };
-    assert!(!items.is_empty() || unmarked(body).trim_ascii_start().starts_with(b"["));
+    assert!(!items.is_empty() || bare(body).trim_ascii_start().starts_with(b"["));
     assert!(items.len() <= ITEMS_MAX);
     let total: usize = items.iter().map(|item| item.len()).sum();
     assert!(total <= body.len());

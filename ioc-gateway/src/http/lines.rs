@@ -13,13 +13,12 @@ use std::collections::VecDeque;
 use tokio::time::{Instant, sleep_until};
 
 use super::answer::{BrokenOff, Item, Refusal, Teller, Told};
-use super::body::unmarked;
 use super::incoming::Incoming;
 use super::pusher::Pusher;
 use super::{Intake, append_item};
 use crate::door::{Counts, DoorClosed, Inputs, Way};
 use crate::formats::native::{READING_BYTES_MAX, Scratch};
-use crate::formats::{Reason, Reject, append_beginning};
+use crate::formats::{Reason, Reject, append_beginning, bare};
 use crate::telemetry::{self, Adapter};
 
 /// How many lines of one body may be read and not durable; those of one more piece may come on top.
@@ -205,7 +204,7 @@ impl<'i> Lines<'i> {
         let item = if bytes > READING_BYTES_MAX {
             self.take_long(kept, bytes)
         } else {
-            let text = unmarked(kept).trim_ascii();
+            let text = bare(kept).trim_ascii();
             if text.is_empty() {
                 return;
             }

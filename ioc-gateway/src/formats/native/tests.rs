@@ -177,6 +177,24 @@ fn a_sensor_is_named_once_and_as_its_topic() {
 }
 
 #[test]
+fn a_mark_before_a_message_and_what_ends_a_text_in_c_are_no_part_of_it() {
+    let catalogue = catalogue();
+    let plain = r#"{"kind":"water_level","observed_at":"2026-03-14T06:45:10Z","value":1}"#;
+    let outcome = |payload: &str| outcome_of(payload.as_bytes(), Some("wl-0412"), &catalogue);
+    let said = outcome(plain);
+    assert!(said.starts_with("wl-0412 water_level 1 m"), "{said}");
+    for (before, behind) in [("\u{feff}", ""), ("", "\0"), ("\u{feff} ", "\r\n\0\0")] {
+        assert_eq!(outcome(&format!("{before}{plain}{behind}")), said);
+    }
+    for other in ["\u{feff}", "\0", "\u{feff}\0\0"] {
+        let said = outcome(other);
+        assert!(said.starts_with("json_malformed: EOF"), "{said}");
+    }
+    let said = outcome(&format!("\0{plain}"));
+    assert!(said.starts_with("json_malformed"), "{said}");
+}
+
+#[test]
 fn a_topic_names_the_sensor_of_a_message_that_does_not() {
     let json = br#"{"id":"e1","observed_at":"2026-03-14T06:45:10.933Z","value":3.72}"#;
     assert_eq!(outcome_of(json, Some("wl-0412"), &catalogue()), PLAIN);
