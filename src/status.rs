@@ -185,7 +185,7 @@ impl LinkTold {
         let said = state.to_string();
         let (state, down_for_s, why) = match state {
             LinkState::Connecting => ("connecting", None, None),
-            LinkState::Up { but } => ("up", None, but.map(str::to_owned)),
+            LinkState::Up { but } => ("up", None, but.map(String::from)),
             LinkState::Paused { .. } => ("paused", None, Some(said)),
             LinkState::Down { since, why } => ("down", Some(since.elapsed().as_secs()), Some(why)),
             LinkState::Ended => ("ended", None, None),

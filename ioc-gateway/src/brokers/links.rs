@@ -3,6 +3,7 @@
 //! Arrives: what each link says of itself. Leaves: one line for each. Bound: one entry for each
 //! connection that is configured, and for each session that is read out; none is added later.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,14 +23,14 @@ pub enum LinkState {
     /// It works.
     Up {
         /// What is not as it should be all the same.
-        but: Option<&'static str>,
+        but: Option<Cow<'static, str>>,
     },
     /// It works, and somebody has told its server to deliver nothing for a while.
     Paused {
         /// Until then, as far as is known.
         until: Instant,
         /// What is not as it should be when it goes on.
-        but: Option<&'static str>,
+        but: Option<Cow<'static, str>>,
     },
     /// It broke, or could not be made; it is tried again.
     Down {
@@ -142,10 +143,13 @@ impl Link {
     }
 
     /// It works, but for something that people should know.
-    pub fn up_but(&self, but: &'static str) {
-        self.set(LinkState::Up { but: Some(but) });
+    pub fn up_but(&self, but: impl Into<Cow<'static, str>>) {
+        let but = but.into();
+        self.set(LinkState::Up {
+            but: Some(but.clone()),
+        });
         telemetry::broker_up(&self.name);
-        telemetry::broker_up_but(&self.name, but);
+        telemetry::broker_up_but(&self.name, &but);
     }
 
     /// It broke, or could not be made. What is down stays so since when it was.

@@ -226,6 +226,15 @@ enum Answer {
 const LOSES: &str = "the broker grants QoS 0 only: what is under way when the link breaks, or comes while we \
                      are away, is lost";
 
+/// What is said of a link whose session the broker keeps for less long than it was asked to (5.0:
+/// section 3.2.2.3.2).
+fn forgets(session_s: u32, asked_s: u32) -> String {
+    format!(
+        "the broker keeps the session for {session_s} s only, and not for the {asked_s} s of \
+         `session_s`: what comes while we are away for longer is lost"
+    )
+}
+
 /// What is said of a link that takes what a session holds which is not configured any more.
 const LEFT: &str = "this session is not configured any more: what the broker has kept for it is read, and it is \
                     ended";
@@ -255,6 +264,8 @@ struct Connection<'a> {
     stage: Stage,
     /// Whether the broker kept the session of a connection before.
     is_session_kept: bool,
+    /// For how long the broker keeps it while we are away, if it says so.
+    session_s: Option<u32>,
     owed: VecDeque<Owed>,
     exactly_once: ExactlyOnce,
     received: BytesMut,
@@ -284,6 +295,7 @@ impl<'a> Connection<'a> {
             epoch: Epoch::new(entrance, Adapter::MqttBroker, wanted.link.name()),
             stage: Stage::AwaitsConnAck,
             is_session_kept: false,
+            session_s: None,
             owed: VecDeque::new(),
             exactly_once: ExactlyOnce::default(),
             received: BytesMut::new(),
@@ -440,10 +452,12 @@ impl<'a> Connection<'a> {
                     refused,
                     keep_alive_s,
                     receive_max: _,
+                    session_s,
                 } => {
                     if let Some(reason) = refused {
                         return Err(LinkError::Refused(reason));
                     }
+                    self.session_s = session_s;
                     self.let_in(session_present, keep_alive_s)?;
                 }
                 Packet::SubAck(granted) => self.subscribed(&granted)?,
@@ -507,9 +521,11 @@ impl<'a> Connection<'a> {
             return Err(LinkError::Subscription((*filter).clone()));
         }
         self.stage = Stage::Subscribed;
-        match granted.contains(&Granted::AtMostOnce) {
-            true => self.wanted.link.up_but(LOSES),
-            false => self.wanted.link.up(),
+        let asked_s = self.wanted.options.session_s;
+        match self.session_s.filter(|session_s| *session_s < asked_s) {
+            _ if granted.contains(&Granted::AtMostOnce) => self.wanted.link.up_but(LOSES),
+            Some(session_s) => self.wanted.link.up_but(forgets(session_s, asked_s)),
+            None => self.wanted.link.up(),
         }
         self.wanted.note_subscribed();
         if self.is_session_kept {

@@ -74,6 +74,7 @@ impl Publishing {
             keep_alive_s,
             receive_max,
             session_present: _,
+            session_s: _,
         } = connack
         else {
             return Err(LinkError::Unexpected("a packet before CONNACK"));

@@ -31,6 +31,8 @@ pub(super) enum Packet {
         keep_alive_s: Option<u16>,
         /// How many messages it takes before it has acknowledged some.
         receive_max: Option<u16>,
+        /// For how long it keeps the session while we are away, if not for as long as it was asked to.
+        session_s: Option<u32>,
     },
     /// For each filter what was granted.
     SubAck(Vec<Granted>),
@@ -378,6 +380,7 @@ fn of_v4(packet: v4::Packet) -> Packet {
             },
             keep_alive_s: None,
             receive_max: None,
+            session_s: None,
         },
         v4::Packet::SubAck(suback) => {
             let granted = |code| match code {
@@ -431,6 +434,10 @@ fn of_v5(packet: v5::Packet) -> Packet {
                 .properties
                 .as_ref()
                 .and_then(|given| given.receive_max),
+            session_s: connack
+                .properties
+                .as_ref()
+                .and_then(|given| given.session_expiry_interval),
         },
         v5::Packet::SubAck(suback) => {
             let granted = |code| match code {

@@ -757,6 +757,38 @@ async fn a_broker_that_grants_no_more_than_qos_0_is_told_of() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_keeps_the_session_for_less_long_is_told_of() {
+    let version = Version::V5;
+    for (kept_s, granted, told) in [
+        (
+            0_u32,
+            1,
+            "up, but the broker keeps the session for 0 s only",
+        ),
+        (
+            3600,
+            1,
+            "up, but the broker keeps the session for 3600 s only",
+        ),
+        (3600, 0, "up, but the broker grants QoS 0"),
+        (86_400, 1, "up"),
+        (u32::MAX, 1, "up"),
+    ] {
+        let bench = bench(version, |_| {}).await;
+        let (mut socket, _) = bench.connected().await;
+        let connack = [&[0x20, 8, 0, 0, 5, 0x11][..], &kept_s.to_be_bytes()].concat();
+        socket.write_all(&connack).await.unwrap();
+        assert_eq!(packet(&mut socket).await[0], 0x82, "SUBSCRIBE");
+        bench.grant(&mut socket, version, granted).await;
+        bench.until(|state| state != "connecting").await;
+        let (_, state) = bench.links.states().remove(0);
+        let state = state.to_string();
+        let is_told = state.starts_with(told) && (told != "up" || state == "up");
+        assert!(is_told, "{kept_s}: {state}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_end_waits_for_what_was_read_and_then_takes_leave() {
     let version = Version::V5;
     let bench = bench(version, |_| {}).await;
