@@ -73,8 +73,8 @@ omission); with --fast from when it left. A rate waits for nobody: what is late 
 
 Over NATS a line goes to ioc.v1.readings.<sensor>. With --qos 1 a JetStream stream acknowledges it.
 
-Ends with 0 when every line that could be sent was acknowledged; lines that are not JSON or name no
-sensor are told with their numbers, and if there is no other line that is a failure.";
+Ends with 0 when every line was acknowledged. Lines that are not JSON or name no sensor are told with
+their numbers and not sent: all others are, and then it ends with 1 and says how many they are.";
 
 /// Sends recorded readings to an MQTT listener, a NATS server or an HTTP intake.
 #[derive(Debug, Clone, Args)]
@@ -177,6 +177,12 @@ pub enum SendError {
         path: PathBuf,
         /// How many lines it has.
         flawed: u64,
+    },
+    /// All others were sent.
+    #[error("{count} lines could not be sent")]
+    Flawed {
+        /// How many.
+        count: u64,
     },
     /// Some lines were read and never acknowledged.
     #[error("{count} lines were not acknowledged")]
@@ -481,9 +487,10 @@ impl SendReport {
                 flawed: self.flawed,
             });
         }
-        match self.not_acknowledged() {
-            0 => Ok(()),
-            count => Err(SendError::NotAcknowledged { count }),
+        match (self.not_acknowledged(), self.flawed) {
+            (0, 0) => Ok(()),
+            (0, count) => Err(SendError::Flawed { count }),
+            (count, _) => Err(SendError::NotAcknowledged { count }),
         }
     }
 
