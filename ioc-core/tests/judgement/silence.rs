@@ -258,8 +258,8 @@ fn so_does_what_a_rule_of_any_sort_had_raised_of_it() {
         let (now, other) = (flood(sort(3.0)), flood(sort(2.9)));
         let told = run(&[("now", &now), ("other", &other)], timeline);
         let (_, later) = told.split_once(" rules_changed\n").unwrap();
-        let of_it = later.lines().filter(|line| line.contains(" flood#1 "));
-        assert!(of_it.last().unwrap().contains(" cleared "), "{told}");
+        let mut of_it = later.lines().filter(|line| line.contains(" flood#1 "));
+        assert!(of_it.next_back().unwrap().contains(" cleared "), "{told}");
         later
             .split_once('\n')
             .unwrap()
