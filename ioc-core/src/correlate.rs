@@ -81,7 +81,9 @@ use crate::away::Away;
 use crate::book::Book;
 use crate::bundle::{CorrelationRule, Front};
 use crate::counters::EngineCounters;
-use crate::decision::{Cause, Condition, Decision, DecisionSeq, Ending, Evidence, Verdict};
+use crate::decision::{
+    Cause, Condition, Decision, DecisionSeq, Ending, Evidence, Severity, Verdict,
+};
 use crate::detection::{Detection, Finding, Sighting};
 use crate::hash::WideMap;
 use crate::id::{IncidentId, NodeId, RuleId, SensorId};
@@ -299,6 +301,8 @@ impl Correlator {
             certainty,
             until,
             doubted: finding.doubted,
+            renews: false,
+            judged: false,
             sighting,
         };
         match &finding.detection {
@@ -337,9 +341,14 @@ impl Correlator {
             Detection::Withdrawn(names) => self.withdraw(finding, names),
             Detection::Stirred if finding.doubted => {}
             Detection::Stirred => self.begin_quiet_anew(&finding.sensor, turn),
-            Detection::Worsened(severity) => self.change(finding, |case, source| {
-                case.worsen(source, &finding.rule, *severity, finding.doubted);
-            }),
+            Detection::Worsened(severity) => {
+                let unshelved = &mut turn.desk.unshelved;
+                self.change(finding, |case, source| {
+                    let was = case.incident.own_severity();
+                    case.worsen(source, &finding.rule, *severity, finding.doubted);
+                    case.incident.show_if_graver(was, unshelved);
+                });
+            }
             Detection::Eased(severity) => self.change(finding, |case, source| {
                 case.cluster
                     .ease(source, &finding.rule, *severity, finding.doubted);
@@ -368,9 +377,14 @@ impl Correlator {
                 case.cluster.distrust(source, &malady.concerned);
             }),
             Detection::Sound(malady) => {
-                let at = turn.at;
+                let (at, opens_at) = (turn.at, self.rule.sources_min);
+                let unshelved = &mut turn.desk.unshelved;
                 self.change(finding, |case, source| {
+                    let was = case.incident.own_severity();
+                    let weighed = case.cluster.weight_of(source);
                     case.trust(source, &malady.concerned, &malady.hearing.raised, at);
+                    case.incident.show_if_graver(was, unshelved);
+                    case.heed(source, false, weighed, opens_at);
                 });
                 self.time_the_parting_anew(&finding.sensor, turn);
             }
@@ -575,7 +589,15 @@ impl Correlator {
         if is_asked && self.case(slot).cluster.member(&source).is_none() {
             self.case_mut(slot).incident.observe(finding.observed_at);
         }
-        self.add(slot, source, by_sensor, statement, evidence, turn);
+        let statement = Statement {
+            renews: self.renews(finding, slot),
+            ..*statement
+        };
+        self.add(slot, source, by_sensor, &statement, evidence, turn);
+        if finding.rule == *turn.rules.by_person() {
+            let incident = &mut self.case_mut(slot).incident;
+            incident.show_what_is_opened(&mut turn.desk.unshelved);
+        }
         self.touch(slot);
     }
 
@@ -868,8 +890,22 @@ impl Correlator {
         }
         let case = self.cases.get_mut(slot).expect("a slot in use");
         let counts = !told && !case.cluster.has_taken(&source, reading, seq);
+        let statement = &Statement {
+            judged: case.is_judged(),
+            ..*statement
+        };
+        let before = case.known_for(&source);
+        let has_room = before.is_some() || case.cluster.len() < MEMBERS_PER_INCIDENT_MAX;
+        let is_known = case.cluster.knows(&source, statement);
+        let is_further = before.is_none() && has_room && !is_known;
+        let weighed = case.cluster.weight_of(&source);
         if !statement.doubted && statement.weight > 0 {
-            case.incident.rise(statement.severity, statement.certainty);
+            // Of who is known, if not by name, or finds no room, nothing is news.
+            let before = before.or((!is_further).then_some(Severity::Extreme));
+            let was = case.incident.own_severity();
+            case.rise_by(before, statement.severity, statement.certainty);
+            let unshelved = &mut turn.desk.unshelved;
+            case.incident.show_if_graver(was, unshelved);
         }
         if counts {
             // What is doubted keeps no incident open to more; of a candidate it is all there is.
@@ -886,7 +922,7 @@ impl Correlator {
             }
         }
         let known = case.cluster.member(&source);
-        if known.is_none() && case.cluster.len() >= MEMBERS_PER_INCIDENT_MAX {
+        if !has_room {
             turn.desk.counters.members_over_limit += u64::from(counts);
             case.cluster.take_of_other(seq);
             return;
@@ -898,6 +934,9 @@ impl Correlator {
             member.place_in(statement.sighting)
         });
         case.cluster.hear(&source, statement, counts);
+        if !is_known {
+            case.heed(&source, is_further, weighed, self.rule.sources_min);
+        }
         if is_new {
             case.cluster.joined(&source, case.incident.id);
             self.network.insert(slot, &source.sensor);

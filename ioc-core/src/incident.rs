@@ -158,11 +158,14 @@ pub(crate) struct Incident {
     pub suppressed: bool,
     /// The gravest that its evidence was since its time to become less grave runs.
     pub lowers_to: Severity,
-    /// From when on it is counted how long nobody has seen it, while that is.
+    /// From when on it is counted how long nobody has seen it, while that is. In its place it is saved when
+    /// it was dismissed, while it is: one of the two is asked for at most.
     pub unseen_since: Option<Timestamp>,
     /// In this moment: how grave that is which has become part of it, waited to be seen, and goes on to
     /// wait; nothing has, if not.
     pub awaited: Option<Severity>,
+    /// In this moment: a source has overruled its dismissal by itself.
+    pub reopens: bool,
 }
 
 impl Incident {
@@ -200,6 +203,7 @@ impl Incident {
             lowers_to: Severity::Unknown,
             unseen_since: None,
             awaited: None,
+            reopens: false,
         }
     }
 
@@ -267,7 +271,7 @@ impl Incident {
             self.said = self.said.max(loser.said);
             self.certainty = self.certainty.max(loser.certainty);
         } else {
-            self.rise(loser.severity, loser.certainty);
+            self.rise_anew(loser.severity, loser.certainty);
         }
         self.from_children = self.from_children.max(loser.from_children);
         if let Some((first, last)) = loser.observed {
@@ -336,13 +340,29 @@ impl Incident {
         self.certainty = self.certainty.max(certainty);
     }
 
+    /// The same by what no person's word holds against: nobody has judged what was not there.
+    pub fn rise_anew(&mut self, severity: Severity, certainty: Certainty) {
+        if severity > self.severity {
+            self.is_graver(severity);
+        }
+        if severity > self.said {
+            self.said = severity;
+            self.urgent |= self.suppressed;
+        }
+        self.certainty = self.certainty.max(certainty);
+    }
+
     /// The same, by whatever it is so grave.
     pub fn rise_to(&mut self, severity: Severity) {
         if severity > self.severity.max(self.docket.judged) {
-            self.severity = severity;
-            self.urgent = true;
-            self.docket.graded();
+            self.is_graver(severity);
         }
+    }
+
+    fn is_graver(&mut self, severity: Severity) {
+        self.severity = severity;
+        self.urgent = true;
+        self.docket.graded();
     }
 
     /// Its evidence is as grave as this from here on, and no graver.
@@ -420,7 +440,8 @@ impl Incident {
         out.put_u8(self.said as u8);
         out.put_option(self.seeks_beyond, put_relative);
         Asked::put_all(&self.asked, out);
-        out.put_option(self.unseen_since, Put::put_time);
+        let since = self.docket.dismissed_at().or(self.unseen_since);
+        out.put_option(since, Put::put_time);
         out.put_u8(self.lowers_to as u8);
         self.put_lasts_since(out);
     }
@@ -483,6 +504,7 @@ impl Incident {
             lowers_to: Severity::Unknown,
             unseen_since: None,
             awaited: None,
+            reopens: false,
         };
         incident.said = match format {
             1..=4 => incident.severity,
@@ -495,10 +517,14 @@ impl Incident {
         if format > 5 {
             incident.asked = Asked::take_all(take)?;
         }
-        incident.unseen_since = match format {
+        let since = match format {
             1..=5 => None,
             _ => take.option(Take::time)?,
         };
+        match incident.docket.handling.dismissal() {
+            Some(_) => incident.docket.was_dismissed_at(since),
+            None => incident.unseen_since = since,
+        }
         incident.lowers_to = match format {
             1..=5 => Severity::Unknown,
             _ => Severity::take(take)?,
@@ -511,7 +537,7 @@ impl Incident {
         let of_incidents = of_incidents.find_map(|(_, due)| due);
         let of_incidents = of_incidents.or(incident.parent.map(|_| incident.begun_at));
         let of_incidents = of_incidents.or(incident.shelved_until);
-        let of_incidents = of_incidents.or(incident.unseen_since);
+        let of_incidents = of_incidents.or(since);
         let waits = of_incidents.is_some() || incident.suppressed || !incident.asked.is_empty();
         if incident.opened_at.is_none() && waits {
             return Err(CodecError("a candidate waits for what only incidents do"));
@@ -592,20 +618,88 @@ fn take_dues(
 }
 
 impl Case {
+    /// It rises to what one of its sources says. A person's word about how grave it is holds against
+    /// what each source had said by then, and against nothing else. `before`: how grave this one was
+    /// taken for then, and at most since, if it was known.
+    pub fn rise_by(&mut self, before: Option<Severity>, severity: Severity, certainty: Certainty) {
+        if before.is_none_or(|before| severity > before) {
+            self.incident.rise_anew(severity, certainty);
+        } else {
+            self.incident.rise(severity, certainty);
+        }
+    }
+
+    /// How grave one of its sources was taken for when a person said how grave it is, and at most since, if
+    /// it is known.
+    pub fn known_for(&self, source: &Source) -> Option<Severity> {
+        self.cluster.member(source).map(Member::known_for)
+    }
+
+    /// What had opened nothing becomes a part of it: nobody knew of that.
+    pub fn is_joined_by(&mut self, other: &Cluster) {
+        let docket = &mut self.incident.docket;
+        if docket.dismissed_at().is_some() {
+            let first = other.members().map(|(_, member)| member.heard().0).min();
+            first
+                .into_iter()
+                .for_each(|first| docket.is_joined_by(first));
+        }
+    }
+
+    /// A source has said something, and weighed so much before. If it would open an incident by itself
+    /// now, and nobody knew of it when this one was dismissed, that is overruled (INV-20): nothing is
+    /// hidden in a false alarm near by. `is_further`: it has just become a member.
+    pub fn heed(&mut self, source: &Source, is_further: bool, before: u32, opens_at: u32) {
+        let Some(member) = self.cluster.member(source) else {
+            return;
+        };
+        let (first_heard, _) = member.heard();
+        let opens = before < opens_at && self.cluster.weight_of(source) >= opens_at;
+        let docket = &mut self.incident.docket;
+        if is_further {
+            docket.is_joined_by(first_heard);
+        }
+        let dismissed = docket.handling.dismissal().is_some();
+        let is_further = is_further || docket.knew_nothing_of(first_heard);
+        if dismissed && is_further && opens {
+            docket.see_anew();
+            self.incident.reopens = true;
+        }
+    }
+
     /// A detection about a member is graver by time alone.
     pub fn worsen(&mut self, source: &Source, rule: &RuleId, severity: Severity, doubted: bool) {
+        let before = self.known_for(source);
         if self.cluster.worsen(source, rule, severity, doubted) {
-            self.incident.rise(severity, Certainty::Unknown);
+            self.rise_by(before, severity, Certainty::Unknown);
+        }
+        self.keep_what_is_known(source);
+    }
+
+    /// Whether a person has said how grave it is, and that holds.
+    pub fn is_judged(&self) -> bool {
+        self.incident.docket.judged > Severity::Unknown
+    }
+
+    /// What a source is taken for is known from here on.
+    fn keep_what_is_known(&mut self, source: &Source) {
+        if self.is_judged() {
+            self.cluster.is_known_for_this(source);
         }
     }
 
     /// A sensor is trusted again in what these rules find, of which these are raised: they count.
     pub fn trust(&mut self, source: &Source, rules: &[RuleId], raised: &[RuleId], at: Timestamp) {
+        let before = self.known_for(source);
         self.cluster.trust(source, rules, raised, at);
         if self.cluster.stands(source) {
+            let own = self.cluster.member(source).map(Member::verdict);
+            let (severity, certainty) = own.expect("it stands");
+            self.rise_by(before, severity, certainty);
             let (severity, certainty) = self.cluster.verdict();
             self.incident.rise(severity, certainty);
         }
+        self.keep_what_is_known(source);
     }
 
     /// A sensor fell silent, who was last heard then. What goes on is not over because of that,

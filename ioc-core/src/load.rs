@@ -3,7 +3,8 @@
 //! Arrives: decisions, in order. Leaves: how often they called somebody, and how often of late.
 //! An operator is *called* by an incident that opens, that comes back or is to be seen anew, that
 //! becomes graver than it was told before, or that is suppressed by design no more; by none that is
-//! suppressed or shelved, and when its shelf ends by itself by one that nobody has seen. Who has been
+//! suppressed or shelved, and when its shelf ends by itself, or by what is told of it, by one that nobody
+//! has seen. Who has been
 //! called for a cause is not called for what it causes while it lasts: a child that opens calls if its
 //! parent is over, a person has dismissed it, or he has shelved it and the child is not minor.
 //!
@@ -110,6 +111,12 @@ impl Told {
         now.episode > self.episode || new(now.handling) && !new(self.handling)
     }
 
+    /// Whether an incident that nobody has seen is not shelved any more.
+    fn is_shown(&self, now: &IncidentState) -> bool {
+        let lasts = now.condition != Condition::Cleared;
+        self.shelved && lasts && now.handling == Handling::New
+    }
+
     fn place(&self, id: IncidentId) -> (bool, DecisionSeq, IncidentId) {
         (self.lasts, self.seq, id)
     }
@@ -161,21 +168,18 @@ impl Load {
                 Some(parent) => self.is_first_to_part(parent, incident.severity, decision.at),
                 None => self.stands_alone(incident),
             },
-            Verdict::IncidentReopened(_) => {
-                before.is_none_or(|before| before.is_seen_anew(incident))
-            }
-            Verdict::IncidentUpdated(_) => {
-                before.is_some_and(|before| incident.severity > before.severity)
-            }
+            Verdict::IncidentReopened(_) => before
+                .is_none_or(|before| before.is_seen_anew(incident) || before.is_shown(incident)),
+            Verdict::IncidentUpdated(_) => before.is_some_and(|before| {
+                incident.severity > before.severity || before.is_shown(incident)
+            }),
             Verdict::IncidentLinked(_) => {
                 let unheard = before.and_then(Told::unheard_behind);
                 unheard.is_some() && self.stands_alone(incident)
             }
             Verdict::IncidentShelved(_) => {
-                let ended = before.is_some_and(|before| before.shelved);
-                let lasts = incident.condition != Condition::Cleared;
                 let by_itself = decision.cause.request.is_none();
-                ended && lasts && by_itself && incident.handling == Handling::New
+                by_itself && before.is_some_and(|before| before.is_shown(incident))
             }
             Verdict::IncidentMerged { .. }
             | Verdict::IncidentCleared(_)
@@ -259,10 +263,12 @@ impl Load {
             }
         }
         let merged = self.forget(id);
-        if merged.is_some_and(|merged| merged.known)
+        if let Some(merged) = merged
             && let Some(mut survivor) = self.forget(into)
         {
-            survivor.known = true;
+            survivor.known |= merged.known;
+            // What shows it by becoming a part of it was told.
+            survivor.shelved &= merged.shelved;
             self.remember(into, survivor);
         }
     }
@@ -466,6 +472,37 @@ mod tests {
     fn cleared(id: &str) -> Decision {
         let cleared = of(id, |state| state.condition = Condition::Cleared);
         decision(Verdict::IncidentCleared(cleared))
+    }
+
+    #[test]
+    fn what_is_shelved_no_more_by_what_is_told_of_it_calls_if_nobody_has_seen_it() {
+        let shelved = |id: &str, handling| {
+            of(id, |state| {
+                state.handling = handling;
+                state.shelved_until = Some(Timestamp::MAX);
+            })
+        };
+        let shown = |id: &str, handling| of(id, |state| state.handling = handling);
+        let mut load = Load::default();
+        let mut calls = |verdict| load.take(&decision(verdict));
+        for handling in [Handling::New, Handling::Acknowledged] {
+            let id = handling.word();
+            calls(Verdict::IncidentOpened(shown(id, Handling::New)));
+            assert!(!calls(Verdict::IncidentShelved(shelved(id, handling))));
+            assert!(!calls(Verdict::IncidentUpdated(shelved(id, handling))));
+            let called = calls(Verdict::IncidentUpdated(shown(id, handling)));
+            assert_eq!(called, handling == Handling::New);
+            assert!(!calls(Verdict::IncidentUpdated(shown(id, handling))));
+        }
+        // What was told has become a part of it.
+        calls(Verdict::IncidentOpened(shown("c", Handling::New)));
+        calls(Verdict::IncidentShelved(shelved("c", Handling::New)));
+        calls(Verdict::IncidentOpened(shown("d", Handling::New)));
+        assert!(!calls(Verdict::IncidentMerged {
+            incident: shown("d", Handling::Merged),
+            into: IncidentId::derive(&["c"]),
+        }));
+        assert!(!calls(Verdict::IncidentUpdated(shown("c", Handling::New))));
     }
 
     #[test]

@@ -62,14 +62,14 @@ export class Calls {
       }
       case "incident_reopened":
         return !before || incident.episode > before.incident.episode ||
-          incident.handling === "new" && before.incident.handling !== "new";
+          incident.handling === "new" && before.incident.handling !== "new" || isShown(before, incident);
       case "incident_updated":
-        return before !== undefined && rank(incident.severity) > before.gravest;
+        return before !== undefined &&
+          (rank(incident.severity) > before.gravest || isShown(before, incident));
       case "incident_linked":
         return before !== undefined && unheardBehind(before) !== null && this.standsAlone(incident);
       case "incident_unshelved":
-        return Boolean(before?.incident.shelved_until) && lasts(incident) && !cause.actor &&
-          incident.handling === "new";
+        return before !== undefined && !cause.actor && isShown(before, incident);
       default:
         return false;
     }
@@ -124,9 +124,12 @@ export class Calls {
     }
     const merged = this.forget(id);
     const survivor = this.told.get(into);
-    if (!merged?.known || !survivor) return;
+    if (!merged || !survivor) return;
     this.forget(into);
-    this.remember({ ...survivor, known: true });
+    // What shows it by becoming a part of it was told.
+    const shelved = merged.incident.shelved_until && survivor.incident.shelved_until;
+    const incident = { ...survivor.incident, shelved_until: shelved };
+    this.remember({ ...survivor, incident, known: survivor.known || merged.known });
   }
 
   /** The effects that a cause stands for no more and that nobody knows of: from here on people do. */
@@ -169,6 +172,11 @@ export class Calls {
 }
 
 const lasts = ({ condition }) => condition !== "cleared";
+
+/** Whether an incident that nobody has seen is not shelved any more. */
+function isShown(before, incident) {
+  return Boolean(before.incident.shelved_until) && lasts(incident) && incident.handling === "new";
+}
 
 /** Whether what an incident causes, as grave as this, is no news to whoever was called for it. */
 function standsFor(incident, severity) {

@@ -195,6 +195,7 @@ impl Correlator {
         if overruled {
             case.incident.docket.see_anew();
         }
+        let overruled = std::mem::take(&mut case.incident.reopens) || overruled;
         match (case.incident.condition, world) {
             (Condition::Active, World::GoesOn | World::Quiet)
             | (Condition::Unknown, World::Blind)

@@ -164,11 +164,21 @@ impl Correlator {
                     .unshelve(Ending::IncidentOver, unshelved);
             }
         }
+        if loser_case.incident.opened_at.is_none() {
+            survivor_case.is_joined_by(&loser_case.cluster);
+        }
         forget_common(&mut survivor_case, &mut loser_case);
+        if loser_case.incident.opened_at.is_none() && survivor_case.is_judged() {
+            loser_case.cluster.is_judged();
+        }
         let loser_id = loser_case.incident.id;
         let between_incidents = loser_case.incident.opened_at.is_some();
         let parents = [&survivor_case, &loser_case].map(|case| case.incident.parent);
-        let incident = survivor_case.incident.after_merging(loser_case.incident);
+        let was = survivor_case.incident.own_severity();
+        let mut incident = survivor_case.incident.after_merging(loser_case.incident);
+        if !between_incidents {
+            incident.show_if_graver(was, &mut turn.desk.unshelved);
+        }
         // A candidate has no family, and may have the id of another rule's incident that has.
         if between_incidents {
             let family = &mut turn.desk.family;

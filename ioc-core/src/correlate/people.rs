@@ -116,7 +116,7 @@ impl Correlator {
         let severity = &mut incident.severity;
         let followed = incident
             .docket
-            .follow(step, actor(cause), grounds, severity);
+            .follow(step, (actor(cause), turn.at), grounds, severity);
         if let Ok(before) = followed
             && step == Step::Undo
         {
@@ -160,6 +160,7 @@ impl Correlator {
         );
         incident.show_if_extreme(&mut turn.desk.unshelved);
         rated.map_err(|code| refused(code, &case.state()))?;
+        case.cluster.is_judged();
         if severity < floor {
             case.incident.said = case.incident.said.min(severity);
         }
@@ -214,6 +215,8 @@ impl Correlator {
             certainty: *certainty,
             until: Some(*until),
             doubted: false,
+            renews: false,
+            judged: false,
             sighting,
         };
         let source = Source {

@@ -184,7 +184,15 @@ impl Correlator {
         let (severity, certainty) = self.move_sources(sources, from, into);
         self.part_where_it_is([from, into], turn);
         let case = self.case_mut(into);
-        case.incident.rise(severity, certainty);
+        let was = case.incident.own_severity();
+        case.incident.rise_anew(severity, certainty);
+        if case.is_judged() {
+            sources
+                .iter()
+                .for_each(|source| case.cluster.is_judged_by(source));
+        }
+        let unshelved = &mut turn.desk.unshelved;
+        case.incident.show_if_graver(was, unshelved);
         case.incident.urgent = false;
         case.cluster.measure();
         let appears = self.heed_cause(into, turn);

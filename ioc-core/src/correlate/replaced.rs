@@ -133,6 +133,15 @@ impl Correlator {
         }
     }
 
+    /// Whether a report takes the place of one that is in a case already: its source is known there.
+    pub(super) fn renews(&self, finding: &Finding, slot: u32) -> bool {
+        let Some(names) = finding.detection.withdraws() else {
+            return false;
+        };
+        let reports = self.reports.named(&finding.sensor, names);
+        reports.iter().any(|(own, _)| *own == slot)
+    }
+
     /// The case of a report that this one takes the place of: of several the one whose report is
     /// nearest, then that of the least id.
     pub(super) fn replaced_by(&self, finding: &Finding, place: Option<Position>) -> Option<u32> {

@@ -2,8 +2,10 @@
 //! that somebody works at.
 //!
 //! An incident that is shelved goes on in every way; nobody is told that nobody has seen it. It is
-//! shelved no more when it becomes extreme (INV-16), when it is over, and when it becomes one with
-//! another that is not. A sensor that is out of service is one that says nothing.
+//! shelved no more when it becomes extreme (INV-16) or its evidence makes it graver than it was, for
+//! who wanted it quiet has not known it so; when a person opens one here; when it is over; and when it
+//! becomes one with another that is not. What it has caused makes it graver too, and is told by
+//! itself. A sensor that is out of service is one that says nothing.
 
 use super::{Correlator, Turn};
 use crate::decision::{Cause, Ending, Severity, Verdict};
@@ -63,6 +65,22 @@ impl Incident {
         if self.severity == Severity::Extreme {
             self.unshelve(Ending::Extreme, unshelved);
         }
+    }
+
+    /// Who wanted it quiet has not known it as grave as its evidence has made it. `before`: how grave it
+    /// was by itself.
+    pub fn show_if_graver(&mut self, before: Severity, unshelved: &mut Vec<(IncidentId, Ending)>) {
+        self.show_if_extreme(unshelved);
+        if self.own_severity() > before {
+            self.urgent |= self.shelved_until.is_some();
+            self.unshelve(Ending::Graver, unshelved);
+        }
+    }
+
+    /// A person has opened one here, and did not know, or not mean, that this one is kept quiet.
+    pub fn show_what_is_opened(&mut self, unshelved: &mut Vec<(IncidentId, Ending)>) {
+        self.urgent |= self.shelved_until.is_some();
+        self.unshelve(Ending::Reported, unshelved);
     }
 
     /// It is not shelved any more.

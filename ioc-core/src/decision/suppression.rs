@@ -107,6 +107,10 @@ pub enum Ending {
     Extreme,
     /// The incident is over, or became one with another.
     IncidentOver,
+    /// Evidence has made the incident graver than it was.
+    Graver,
+    /// A person has told of something near by, which became a part of the incident.
+    Reported,
 }
 
 words! {
@@ -118,7 +122,8 @@ words! {
     }
     Ending {
         Expired = "expired", Ended = "ended", RulesChanged = "rules_changed",
-        Extreme = "extreme", IncidentOver = "incident_over",
+        Extreme = "extreme", IncidentOver = "incident_over", Graver = "graver",
+        Reported = "reported",
     }
 }
 

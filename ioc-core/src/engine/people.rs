@@ -185,7 +185,8 @@ impl Engine {
             own: Severity::Unknown,
         };
         let severity = &mut past.state.severity;
-        let followed = past.docket.follow(step, actor(cause), grounds, severity);
+        let by = (actor(cause), at);
+        let followed = past.docket.follow(step, by, grounds, severity);
         let before = followed.map_err(|code| refused(code, &past.state))?;
         past.docket.escalated = None;
         past.state.handling = past.docket.handling;

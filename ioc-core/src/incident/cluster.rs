@@ -219,6 +219,40 @@ impl Cluster {
         self.members.get(source)
     }
 
+    /// Whether a report is of a source that has reported already: it takes the place of what that has
+    /// said, or it is told who reports.
+    pub fn knows(&self, source: &Source, statement: &Statement<'_>) -> bool {
+        let who = statement.sighting.shared.who();
+        let who = who.filter(|_| source.report.is_some());
+        let own = usize::from(self.members.contains_key(source));
+        statement.renews || who.is_some_and(|who| self.voices.reports_of(who) > own)
+    }
+
+    /// A person says how grave the incident is, and knows what each of its sources says of it.
+    pub fn is_judged(&mut self) {
+        self.members.values_mut().for_each(Member::is_judged);
+    }
+
+    /// One of its sources comes where a person has said how grave it is, who did not know of it.
+    pub fn is_judged_by(&mut self, source: &Source) {
+        if let Some(member) = self.members.get_mut(source) {
+            member.is_judged();
+        }
+    }
+
+    /// A source has been as grave as it is now, since a person has said how grave the incident is.
+    pub fn is_known_for_this(&mut self, source: &Source) {
+        if let Some(member) = self.members.get_mut(source) {
+            member.is_known_for_this();
+        }
+    }
+
+    /// How much a source weighs at this time.
+    pub fn weight_of(&self, source: &Source) -> u32 {
+        let member = self.members.get(source);
+        member.map_or(0, |member| member.stand().weight)
+    }
+
     /// The members in the order of their names.
     pub fn members(&self) -> impl Iterator<Item = (&Source, &Member)> {
         self.members.iter()

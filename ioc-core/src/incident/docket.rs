@@ -11,6 +11,7 @@ use std::cmp::Ordering;
 use crate::codec::{CodecError, Put, Take};
 use crate::decision::{Condition, Handling, RefusalCode, Severity, Step, Tier};
 use crate::id::Actor;
+use crate::time::{Millis, Timestamp};
 
 /// What was done about an incident.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,9 @@ pub(crate) struct Docket {
     last: Option<Last>,
     /// What it rested on when it was dismissed last.
     dismissed_on: Grounds,
+    /// While it is dismissed: whoever was first heard after this was not known then. Nothing is known of
+    /// what was dismissed by a build that did not ask.
+    dismissed_at: Option<Timestamp>,
     /// How grave its evidence was when a person said how grave it is: no more than that raises it.
     pub judged: Severity,
     /// It is as grave as a person said last: time alone does not make it less.
@@ -72,6 +76,7 @@ impl Docket {
                 severity: Severity::Unknown,
                 own: Severity::Unknown,
             },
+            dismissed_at: None,
             judged: Severity::Unknown,
             rated: false,
         }
@@ -90,7 +95,7 @@ impl Docket {
     pub fn follow(
         &mut self,
         step: Step,
-        by: &Actor,
+        (by, at): (&Actor, Timestamp),
         grounds: Grounds,
         severity: &mut Severity,
     ) -> Result<Handling, RefusalCode> {
@@ -107,6 +112,7 @@ impl Docket {
         }
         if let Handling::Dismissed(_) = self.handling {
             self.dismissed_on = grounds;
+            self.dismissed_at = Some(at);
         }
         Ok(before)
     }
@@ -214,6 +220,28 @@ impl Docket {
         dismissed && (further >= sources || graver)
     }
 
+    /// While it is dismissed: whoever was first heard after this was not known then.
+    pub fn dismissed_at(&self) -> Option<Timestamp> {
+        let dismissed = self.handling.dismissal().is_some();
+        self.dismissed_at.filter(|_| dismissed)
+    }
+
+    /// The same, as it was saved.
+    pub fn was_dismissed_at(&mut self, at: Option<Timestamp>) {
+        self.dismissed_at = at;
+    }
+
+    /// A source joins it that nobody knew of when it was dismissed, whenever it was first heard.
+    pub fn is_joined_by(&mut self, first_heard: Timestamp) {
+        let before = first_heard - Millis(1);
+        self.dismissed_at = self.dismissed_at.map(|at| at.min(before));
+    }
+
+    /// Whether a source that was first heard then was not known when it was dismissed.
+    pub fn knew_nothing_of(&self, first_heard: Timestamp) -> bool {
+        self.dismissed_at().is_some_and(|at| first_heard > at)
+    }
+
     /// Some of what its dismissal rested on is of another incident from here on: what comes back is
     /// news again.
     pub fn rests_on_less(&mut self, grounds: Grounds) {
@@ -255,6 +283,7 @@ impl Docket {
             own.sources = own.sources.saturating_add(others.sources);
             own.severity = own.severity.max(others.severity);
             own.own = own.own.max(others.own);
+            self.dismissed_at = self.dismissed_at.min(other.dismissed_at);
         }
     }
 
@@ -290,6 +319,7 @@ impl Docket {
                 })
             })?,
             dismissed_on: Grounds::take(format, take)?,
+            dismissed_at: None,
             judged: Severity::take(take)?,
             rated: take.flag()?,
         })

@@ -1,7 +1,8 @@
 //! One source of an incident: what it said, how it stands, and where it is.
 //!
 //! Kept are the first, the worst and the last sighting, and which readings are evidence; all the
-//! evidence lies in the decisions. Next: `places.rs`.
+//! evidence lies in the decisions. When a person has said how grave the incident is, it is kept with the
+//! worst sighting how grave the source was taken for then, and at most since. Next: `places.rs`.
 
 use super::Source;
 use super::taken::Taken;
@@ -33,6 +34,8 @@ pub(crate) struct Member {
     /// What it last had in common with others, if a rule asks.
     pub shared: Shared,
     first: Sighting,
+    /// While a person's word about how grave it is holds, as grave as the source was taken for then and at
+    /// most since, by what could be believed.
     worst: Sighting,
     last: Sighting,
     /// The readings that it gave.
@@ -111,6 +114,10 @@ pub(crate) struct Statement<'a> {
     pub until: Option<Timestamp>,
     /// Its sensor is not to be trusted.
     pub doubted: bool,
+    /// It takes the place of what the source has said of the same already.
+    pub renews: bool,
+    /// A person has said how grave the incident is that it is about.
+    pub judged: bool,
     pub sighting: &'a Sighting,
 }
 
@@ -195,6 +202,22 @@ impl Member {
     /// Whether it is heard to be abnormal, and believed.
     pub fn is_heard(&self) -> bool {
         self.standing() == Standing::Abnormal
+    }
+
+    /// How grave it was taken for when a person said how grave the incident is, and at most since. Nothing
+    /// is known of that if nobody has.
+    pub fn known_for(&self) -> Severity {
+        self.worst.severity.max(self.verdict().0)
+    }
+
+    /// A person says how grave the incident is, and knows what this one says of it at this time.
+    pub(super) fn is_judged(&mut self) {
+        self.worst.severity = self.verdict().0;
+    }
+
+    /// It has been as grave as it is now, since a person has said how grave the incident is.
+    pub(super) fn is_known_for_this(&mut self) {
+        self.worst.severity = self.known_for();
     }
 
     /// When it was first and last heard.
@@ -455,15 +478,32 @@ impl Member {
             None => self.raised.push(said),
         }
         self.has_stood(before, statement.sighting.at);
+        if statement.judged {
+            self.note_as_judged(statement, known);
+        }
         if !known {
             return;
         }
-        if graver(statement.sighting, &self.worst) {
+        if !statement.judged && graver(statement.sighting, &self.worst) {
             self.worst = statement.sighting.clone();
         }
         let order = |sighting: &Sighting| (sighting.at, sighting.seq);
         if order(statement.sighting) >= order(&self.last) {
             self.last = statement.sighting.clone();
+        }
+    }
+
+    /// The same where a person has said how grave the incident is: not what the value is by itself counts,
+    /// but what it is taken for.
+    fn note_as_judged(&mut self, statement: &Statement<'_>, known: bool) {
+        if !known {
+            self.worst.severity = Severity::Unknown;
+        }
+        if !statement.doubted && statement.severity > self.worst.severity {
+            self.worst = Sighting {
+                severity: statement.severity,
+                ..statement.sighting.clone()
+            };
         }
     }
 

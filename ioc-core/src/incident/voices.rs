@@ -30,6 +30,13 @@ impl Voices {
         self.repeated
     }
 
+    /// How many reports are of somebody.
+    pub fn reports_of(&self, who: &NodeId) -> usize {
+        let weights = self.reports.get(who);
+        let counts = weights.map(|weights| weights.values().sum::<u32>());
+        counts.unwrap_or(0) as usize
+    }
+
     /// Somebody reports.
     pub fn enter(&mut self, who: &NodeId, weight: u32) {
         if let Some(weights) = self.reports.get_mut(who) {

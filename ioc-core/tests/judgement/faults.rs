@@ -168,6 +168,31 @@ fn a_distrusted_gauge_joins_what_others_open_and_makes_it_no_graver() {
 }
 
 #[test]
+fn what_nobody_believed_when_an_incident_was_rated_is_news_when_it_is_believed() {
+    let flaps = [1.2, 4.5, 1.2, 4.5, 1.2, 4.5, 1.2, 4.5];
+    let told = run(
+        &[("first", &flapping().build())],
+        &(each_minute("river-1", &[&flaps[..], &[4.5; 20]].concat())
+            + "10:08:30-10:27:30/1 river-2 3.2
+               10:12:10 do rate flood#1 by=ana severity=minor"),
+    );
+    let mut lines = told.lines();
+    let before: Vec<_> = lines
+        .by_ref()
+        .take_while(|line| !line.contains("sound"))
+        .collect();
+    assert!(
+        before.contains(&"10:12:10 rated flood#1 minor 2 sensors by ana"),
+        "{told}"
+    );
+    assert!(!before.iter().any(|line| line.contains("severe")), "{told}");
+    assert!(
+        lines.next().unwrap().contains("updated flood#1 severe"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_distrusted_gauge_makes_no_two_incidents_one() {
     let flaps = [1.2, 3.5, 1.2, 3.5, 1.2, 3.5, 1.2, 3.5, 3.5];
     check_with(

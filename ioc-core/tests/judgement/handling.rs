@@ -262,20 +262,32 @@ fn one_undoes_ones_own_last_step_and_nobody_elses() {
 
 #[test]
 fn inv_20_what_further_sources_say_overrules_a_dismissal() {
-    check(
+    // Two callers are a crowd.
+    let city = BundleBuilder::new()
+        .sensor_with("calls", "call", |_| ())
+        .report("call", "call", Minor, Millis::minutes(60))
+        .correlation("crowds", "crowd", &["call"], |rule| {
+            rule.within_m = 200;
+            rule.within = Millis::minutes(180);
+            rule.sources_min = 2;
+        })
+        .build();
+    check_with(
+        &city,
         "18:00 calls 1 at=0,0
+         18:01 calls 1 at=0,0
          18:05 do dismiss crowd#1 by=ana reason=not_ours
          18:30 calls 1 at=10,0
          19:10 calls 1 at=30,0
          19:11 do dismiss crowd#1 by=ana reason=not_ours
          19:30 calls 1 at=0,10",
-        expect![[r#"
-            18:00 opened crowd#1 minor: calls 1
-            18:05 dismissed crowd#1 minor as not_ours by ana
-            18:30 updated crowd#1 minor 2 sensors: calls 1 10 m
-            19:10 reopened crowd#1 minor 3 sensors: calls 1 20 m
-            19:11 dismissed crowd#1 minor 3 sensors as not_ours by ana
-            19:30 updated crowd#1 minor 4 sensors: calls 1 10 m
+        &expect![[r#"
+            18:01 opened crowd#1 minor 2 sensors: calls 1, calls 1
+            18:05 dismissed crowd#1 minor 2 sensors as not_ours by ana
+            18:30 updated crowd#1 minor 3 sensors: calls 1 10 m
+            19:10 reopened crowd#1 minor 4 sensors: calls 1 20 m
+            19:11 dismissed crowd#1 minor 4 sensors as not_ours by ana
+            19:30 updated crowd#1 minor 5 sensors: calls 1 10 m
         "#]],
     );
 }
@@ -572,6 +584,11 @@ fn an_acknowledgement_does_not_carry_over_to_what_a_merger_made_graver() {
 
 /// Gauges a hundred metres from each other see one flood.
 fn canal(timeline: &str, expected: &Expect) {
+    canal_of(1, timeline, expected);
+}
+
+/// The same, where so many of them open one.
+fn canal_of(sources_min: u32, timeline: &str, expected: &Expect) {
     let city = BundleBuilder::new()
         .threshold(
             "high",
@@ -581,6 +598,7 @@ fn canal(timeline: &str, expected: &Expect) {
         )
         .correlation("floods", "flood", &["high"], |rule| {
             rule.within_m = 100;
+            rule.sources_min = sources_min;
             rule.clear_after = Millis::minutes(10);
         })
         .handling(|rules| {
@@ -728,7 +746,8 @@ fn an_acknowledgement_says_nothing_of_an_older_incident_that_nobody_has_seen() {
 
 #[test]
 fn inv_20_two_that_were_dismissed_and_become_one_are_dismissed_until_there_is_more() {
-    canal(
+    canal_of(
+        2,
         "10:00 g-1 3.1 kind=water_level at=0,0
          10:00 g-2 3.1 kind=water_level at=10,0
          10:00 g-3 3.1 kind=water_level at=20,0
@@ -743,10 +762,10 @@ fn inv_20_two_that_were_dismissed_and_become_one_are_dismissed_until_there_is_mo
          10:06 g-9 3.1 kind=water_level at=102,0
          10:07 tick",
         &expect![[r#"
-            10:00 opened flood#1 moderate: g-1 3.1
-            10:00:00.250 updated flood#1 moderate 3 sensors: g-2 3.1 10 m, g-3 3.1 10 m
-            10:01 opened flood#2 moderate: g-4 3.1
-            10:01:00.250 updated flood#2 moderate 3 sensors: g-5 3.1 10 m, g-6 3.1 10 m
+            10:00 opened flood#1 moderate 2 sensors: g-1 3.1, g-2 3.1 10 m
+            10:00:00.250 updated flood#1 moderate 3 sensors: g-3 3.1 10 m
+            10:01 opened flood#2 moderate 2 sensors: g-4 3.1, g-5 3.1 10 m
+            10:01:00.250 updated flood#2 moderate 3 sensors: g-6 3.1 10 m
             10:02 dismissed flood#1 moderate 3 sensors as test by ana
             10:02 dismissed flood#2 moderate 3 sensors as test by ana
             10:03 merged flood#2 into flood#1

@@ -36,6 +36,7 @@ mod operate;
 mod handling;
 mod life;
 mod suppress;
+mod known;
 mod noted;
 mod limits;
 mod bytes;

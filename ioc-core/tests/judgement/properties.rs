@@ -18,6 +18,7 @@ use ioc_core::judgement::Judgement;
 use ioc_core::limits::{CLOCK_SET_BACK_LASTING, SHELVED_MAX};
 use ioc_core::reading::{Attributes, Reading};
 use ioc_core::record::{Action, Ask, Command, Input, Quieted, Suppress};
+use ioc_core::rules::BY_PERSON;
 use ioc_core::time::{Millis, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -485,13 +486,156 @@ proptest! {
 
 proptest! {
     #[test]
+    fn inv_18_what_a_person_reports_makes_an_incident_as_grave_whatever_it_was_rated(day in day()) {
+        let history = history(&day);
+        let records = history.records();
+        let mut known: BTreeMap<IncidentId, Severity> = BTreeMap::new();
+        for decision in decisions(&history) {
+            let Some(incident) = decision.verdict.incident() else { continue };
+            let before = known.insert(incident.id, incident.severity);
+            let rated = matches!(decision.verdict, Verdict::IncidentRated(_));
+            for evidence in decision.cause.evidence.iter().filter(|_| !rated) {
+                let record = &records[evidence.seq as usize - 1];
+                let said = match &record.input {
+                    Input::Command(Command { action: Action::Open(open), .. }) => open.said,
+                    Input::Command(Command {
+                        action: Action::About { ask: Ask::Report(said), .. }, ..
+                    }) => *said,
+                    _ => continue,
+                };
+                // What makes it graver is told at once, and the rest soon: by then a person may have
+                // said that it is less.
+                let is_told = incident.severity >= said.severity;
+                let was_told = before >= Some(said.severity) || record.at < decision.at;
+                prop_assert!(is_told || was_told, "{decision:?}");
+            }
+        }
+    }
+}
+
+/// What is known of an incident's sources by what was told of it: of each when it was heard first. A report
+/// is a source of its own.
+type Sources = BTreeMap<(SensorId, Option<ReadingId>), Timestamp>;
+
+/// Which sources would open an incident by themselves, as far as decisions tell.
+struct Openers {
+    rules: Arc<Bundle>,
+    records: Vec<Timestamp>,
+    distrusted: BTreeSet<SensorId>,
+    /// Of each incident.
+    known: BTreeMap<IncidentId, Sources>,
+}
+
+impl Openers {
+    fn new(rules: &Arc<Bundle>, history: &History) -> Self {
+        Self {
+            rules: Arc::clone(rules),
+            records: history.records().iter().map(|record| record.at).collect(),
+            distrusted: BTreeSet::new(),
+            known: BTreeMap::new(),
+        }
+    }
+
+    /// Whether a rule that found something is enough for an incident, and whether it is about reports.
+    fn is_enough(&self, correlation: &RuleId, detection: &RuleId) -> (bool, bool) {
+        let mut correlations = self.rules.correlations.iter();
+        let Some(rule) = correlations.find(|rule| rule.name == *correlation) else {
+            return (false, false);
+        };
+        let mut weights = rule.detections.iter().zip(&rule.weights);
+        let weight = weights.find(|(own, _)| *own == detection);
+        let mut detections = self.rules.detections.iter();
+        let own = detections.find(|rule| rule.name == *detection);
+        let by_report = own.is_some_and(|rule| matches!(rule.test, Test::Report(_)));
+        let enough = match weight {
+            Some((_, weight)) => *weight >= rule.sources_min,
+            None => detection.as_str() == BY_PERSON,
+        };
+        (enough, by_report)
+    }
+
+    /// Takes note of what a decision tells. Returns the source that is told of and would open an
+    /// incident by itself, and that nobody knew of by this time.
+    fn take(&mut self, decision: &Decision, by: Option<Timestamp>) -> Option<SensorId> {
+        let id = decision.verdict.incident()?.id;
+        match decision.verdict {
+            Verdict::IncidentMerged { into, .. } => {
+                let own = self.known.get(&id).cloned().unwrap_or_default();
+                self.known.entry(into).or_default().extend(own);
+            }
+            // A person knows what he has moved, and what it is moved from.
+            Verdict::IncidentSplit { from, .. } | Verdict::IncidentEvidenceMoved { from, .. } => {
+                let own = self.known.get(&from).cloned().unwrap_or_default();
+                let own = own.into_keys().map(|source| (source, MIDNIGHT));
+                self.known.entry(id).or_default().extend(own);
+            }
+            _ => {}
+        }
+        let mut found = None;
+        for evidence in &decision.cause.evidence {
+            let rule = decision.cause.rule.as_ref()?;
+            let (enough, by_report) = self.is_enough(rule, &evidence.rule);
+            let source = (
+                evidence.sensor.clone(),
+                by_report.then(|| evidence.reading.clone()),
+            );
+            let at = self.records[evidence.seq as usize - 1];
+            let known = self.known.entry(id).or_default();
+            let first = *known
+                .entry(source)
+                .and_modify(|own| *own = at.min(*own))
+                .or_insert(at);
+            let is_new = by.is_some_and(|by| first > by);
+            if enough && is_new && !self.distrusted.contains(&evidence.sensor) {
+                found = Some(evidence.sensor.clone());
+            }
+        }
+        found
+    }
+
+    /// Takes note of whom nobody believes.
+    fn take_faults(&mut self, decision: &Decision) {
+        // Who is believed again may have been heard before he was.
+        if let Verdict::SensorFaulty(sensor, fault) = &decision.verdict
+            && fault.distrusted
+        {
+            self.distrusted.insert(sensor.id.clone());
+        }
+    }
+}
+
+proptest! {
+    #[test]
     fn inv_20_a_dismissal_never_hides_what_further_sources_say(day in day()) {
         let mut day = day;
         day.first = Variant::Handling;
         day.events.retain(|event| !matches!(event.what, What::Reload(_)));
         let mut dismissed: BTreeMap<IncidentId, u32> = BTreeMap::new();
-        for decision in decisions(&history(&day)) {
+        let mut dismissed_at: BTreeMap<IncidentId, Timestamp> = BTreeMap::new();
+        let history = history(&day);
+        let mut openers = Openers::new(&bundle(day.first), &history);
+        for decision in decisions(&history) {
+            openers.take_faults(&decision);
             let Some(incident) = decision.verdict.incident() else { continue };
+            let is_dismissed = incident.handling.dismissal().is_some();
+            if let (Verdict::IncidentHandled { .. }, true) = (&decision.verdict, is_dismissed) {
+                dismissed_at.insert(incident.id, decision.at);
+            }
+            let at = dismissed_at.get(&incident.id).copied().filter(|_| is_dismissed);
+            let hidden = openers.take(&decision, at);
+            prop_assert!(hidden.is_none(), "{hidden:?} would open one by itself: {decision:?}");
+            match decision.verdict {
+                // Of two that were dismissed somebody has seen both when the second was.
+                Verdict::IncidentMerged { into, .. } => {
+                    let at = dismissed_at.remove(&incident.id).unwrap_or(MIDNIGHT);
+                    dismissed_at.entry(into).and_modify(|own| *own = at.max(*own));
+                }
+                Verdict::IncidentSplit { from, .. } => {
+                    let at = dismissed_at.get(&from).copied();
+                    dismissed_at.extend(at.map(|at| (incident.id, at)));
+                }
+                _ => {}
+            }
             if incident.handling.dismissal().is_none() {
                 let other = dismissed.remove(&incident.id);
                 if let (Verdict::IncidentMerged { into, .. }, Some(other)) =
@@ -532,7 +676,26 @@ proptest! {
         day in day(), manner in restarting(),
     ) {
         let mut until: BTreeMap<SuppressionId, Timestamp> = BTreeMap::new();
+        let mut known: BTreeMap<IncidentId, IncidentState> = BTreeMap::new();
+        // What somebody wanted quiet too and has become a part of it in this moment.
+        let mut taken_in: BTreeSet<(IncidentId, Timestamp)> = BTreeSet::new();
         for decision in history(&day).run(&manner).decisions {
+            if let Some(incident) = decision.verdict.incident() {
+                if let Verdict::IncidentMerged { into, .. } = decision.verdict {
+                    taken_in.insert((into, decision.at));
+                }
+                let before = known.insert(incident.id, incident.clone());
+                let was_shelved = before.filter(|before| before.shelved_until.is_some());
+                let is_hidden = was_shelved.as_ref().filter(|_| incident.shelved_until.is_some());
+                // By a person who rates it, or by what it has caused, which is told by itself.
+                let by_person = decision.cause.request.is_some();
+                let mut children = known.values().filter(|own| own.parent == Some(incident.id));
+                let by_others = by_person
+                    || children.any(|own| own.severity >= incident.severity)
+                    || taken_in.contains(&(incident.id, decision.at));
+                let is_graver = is_hidden.is_some_and(|was| incident.severity > was.severity);
+                prop_assert!(!is_graver || by_others, "{decision:?}");
+            }
             let shelved = decision.verdict.incident().filter(|own| own.shelved_until.is_some());
             let is_extreme = shelved.is_some_and(|own| own.severity == Severity::Extreme);
             prop_assert!(!is_extreme, "{decision:?}");

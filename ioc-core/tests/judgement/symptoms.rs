@@ -269,6 +269,26 @@ fn inv_16_a_cause_that_is_shelved_explains_what_is_minor_alone() {
 }
 
 #[test]
+fn a_cause_that_is_shelved_stays_so_when_what_it_causes_makes_it_graver() {
+    // That is told by itself; what makes the cause graver by itself is not.
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:10 shelve incident=outage#1 for=60 by=ana reason=known
+         10:20 stove-1 2.5 kind=heat at=2000,0
+         10:30 sub-1 2.5 kind=power",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:10 suppression_started quiet#1 outage#1 shelved until 11:10 for known of ana by ana
+            10:10 shelved outage#1 moderate by ana
+            10:20 opened fire#1 severe caused by outage#1: stove-1 2.5
+            10:20 updated outage#1 severe
+            10:30 updated outage#1 severe: sub-1 2.5
+            10:30 suppression_ended quiet#1 outage#1: graver
+        "#]],
+    );
+}
+
+#[test]
 fn children_follow_the_part_of_a_split_parent_that_is_nearer() {
     // The pump in the east goes with its substation; that in the west stays, and so does one of
     // which a person has said what caused it.

@@ -79,6 +79,28 @@ test("what becomes graver than it was told is announced, once", () => {
     told("incident_updated", "inc-b", "extreme")), "Graver: Extreme, inc-b, and 1 other");
 });
 
+test("what is shelved no more by what is told of it calls if nobody has seen it", () => {
+  const cause = { evidence: [{}], actor: "ana" };
+  const told = (type, id, handling, shelved_until) => ({ type, at: "2026-03-14T07:00:00.000Z", cause,
+    incident: { id, parent: null, kind: "fire", severity: "severe", condition: "active", handling,
+      episode: 1, ...(shelved_until ? { shelved_until } : {}) } });
+  const calls = new Calls();
+  const heard = (...words) => calls.take(told(...words)).itself;
+  const until = "2026-03-14T09:00:00.000Z";
+  for (const [id, handling] of [["inc-a", "new"], ["inc-b", "acknowledged"]]) {
+    heard("incident_opened", id, "new");
+    assert.equal(heard("incident_shelved", id, handling, until), false);
+    assert.equal(heard("incident_updated", id, handling, until), false);
+    assert.equal(heard("incident_updated", id, handling), handling === "new");
+    assert.equal(heard("incident_updated", id, handling), false, "once");
+  }
+  heard("incident_opened", "inc-c", "new");
+  heard("incident_shelved", "inc-c", "new", until);
+  heard("incident_opened", "inc-d", "new");
+  calls.take({ ...told("incident_merged", "inc-d", "merged"), into: "inc-c" });
+  assert.equal(heard("incident_updated", "inc-c", "new"), false, "what was told became a part of it");
+});
+
 test("p5 of more incidents than it knows, the console forgets what is over first", () => {
   const calls = new Calls();
   const incident = (id, condition) => ({ id, parent: null, kind: "fire", severity: "minor", condition,
