@@ -693,7 +693,7 @@ impl Case {
         let before = self.known_for(source);
         self.cluster.trust(source, rules, raised, at);
         if self.cluster.stands(source) {
-            let own = self.cluster.member(source).map(Member::verdict);
+            let own = self.cluster.member(source).map(Member::believed);
             let (severity, certainty) = own.expect("it stands");
             self.rise_by(before, severity, certainty);
             let (severity, certainty) = self.cluster.verdict();

@@ -207,12 +207,19 @@ impl Member {
     /// How grave it was taken for when a person said how grave the incident is, and at most since. Nothing
     /// is known of that if nobody has.
     pub fn known_for(&self) -> Severity {
-        self.worst.severity.max(self.verdict().0)
+        self.worst.severity.max(self.believed().0)
+    }
+
+    /// The gravest and the surest that is said about it and is to be believed.
+    pub fn believed(&self) -> (Severity, Certainty) {
+        let said = self.raised.iter().map(Raised::verdict);
+        let none = (Severity::Unknown, Certainty::Unknown);
+        said.fold(none, |one, other| (one.0.max(other.0), one.1.max(other.1)))
     }
 
     /// A person says how grave the incident is, and knows what this one says of it at this time.
     pub(super) fn is_judged(&mut self) {
-        self.worst.severity = self.verdict().0;
+        self.worst.severity = self.believed().0;
     }
 
     /// It has been as grave as it is now, since a person has said how grave the incident is.
