@@ -69,7 +69,7 @@ pub(super) async fn find_or_make(
         ..config
     };
     let consumer = as_allowed(&found, &name, &config).await;
-    let consumer: Consumer<Config> = consumer.map_err(not_made)?;
+    let consumer: Consumer<Config> = consumer.map_err(|error| not_made(&error))?;
     let info = consumer.get_info().await;
     let info = info.map_err(LinkError::refused("ask for the consumer"))?;
     if info.config.ack_policy != ack_policy {
@@ -418,7 +418,7 @@ async fn as_allowed(
 
 /// Why a consumer could not be made. A work queue has one for each subject: it may be ours, of a link
 /// that was called otherwise.
-fn not_made(error: ConsumerError) -> LinkError {
+fn not_made(error: &ConsumerError) -> LinkError {
     use ErrorCode as Code;
     let is_taken = matches!(error.kind(), ConsumerErrorKind::JetStream(error) if matches!(
         error.error_code(),
