@@ -486,17 +486,17 @@ impl Correlator {
 
     /// Takes one piece of evidence.
     fn hear(&mut self, finding: &Finding, statement: &Statement<'_>, turn: &mut Turn<'_>) {
-        // Other rules may tell groups apart by what they take of the same detection.
-        let ungrouped;
-        let is_asked_for_group = !self.rule.group_by.is_empty();
-        let statement = if is_asked_for_group || !statement.sighting.shared.is_grouped() {
-            statement
-        } else {
-            ungrouped = statement.sighting.ungrouped();
+        // Other rules may tell groups apart by other names of what they take of the same detection.
+        let own;
+        let groups = &self.rule.group_by;
+        let statement = if statement.sighting.shared.is_grouped_by_others(groups) {
+            own = statement.sighting.grouped_by(groups);
             &Statement {
-                sighting: &ungrouped,
+                sighting: &own,
                 ..*statement
             }
+        } else {
+            statement
         };
         match self.parting(finding, statement, turn) {
             None => self.hear_of(finding, statement, None, turn),
@@ -616,15 +616,13 @@ impl Correlator {
         self.nearest(&kin.collect::<Vec<_>>())
     }
 
-    /// Keeps of what is near what may be one with a source of a group. Whose group is not known joins one
+    /// Keeps of what is near what may be one with a source of a group. Of whom not all is known joins one
     /// case, and a sensor that says another than before stays where it is; neither makes two of them one.
     fn keep_group(&self, own: Option<u32>, shared: &Shared, near: &mut Vec<Kin>) {
         let may_be_of = |slot| self.same.may_be_of(slot, &self.case(slot).cluster, shared);
         near.retain(|kin| may_be_of(kin.slot));
-        let alone = match own {
-            Some(own) => !may_be_of(own) || !shared.is_grouped(),
-            None => !shared.is_grouped(),
-        };
+        let is_known = self.same.knows_group(shared);
+        let alone = !is_known || own.is_some_and(|own| !may_be_of(own));
         if alone {
             let joined = own.or_else(|| self.nearest(near));
             near.retain(|kin| Some(kin.slot) == joined);

@@ -154,10 +154,10 @@ pub struct Sighting {
 }
 
 impl Sighting {
-    /// The same for a rule that tells no groups apart.
-    pub(crate) fn ungrouped(&self) -> Self {
+    /// The same for a rule that tells groups apart by these names.
+    pub(crate) fn grouped_by(&self, names: &[String]) -> Self {
         Self {
-            shared: self.shared.ungrouped(),
+            shared: self.shared.grouped_by(names),
             ..self.clone()
         }
     }

@@ -76,10 +76,16 @@ impl Shared {
         all.any(|(name, _)| name.starts_with(GROUP))
     }
 
-    /// The same without its groups.
-    pub(crate) fn ungrouped(&self) -> Self {
+    /// Whether it is of a group by other names than these.
+    pub(crate) fn is_grouped_by_others(&self, names: &[String]) -> bool {
+        let mut all = self.0.iter().flat_map(|all| all.iter());
+        all.any(|(name, _)| is_of_others(name, names))
+    }
+
+    /// The same without its groups by other names than these.
+    pub(crate) fn grouped_by(&self, names: &[String]) -> Self {
         let all = self.0.iter().flat_map(|all| all.iter());
-        let left = all.filter(|(name, _)| !name.starts_with(GROUP));
+        let left = all.filter(|(name, _)| !is_of_others(name, names));
         let left: Vec<_> = left.cloned().collect();
         Self((!left.is_empty()).then(|| left.into()))
     }
@@ -141,6 +147,12 @@ fn hashed(attribute: &str, said: &str) -> NodeId {
     let hash = hash_text(&format!("{attribute} {said}"));
     let name = format!("{hash:016x}").parse();
     name.expect("hexadecimal digits are a name")
+}
+
+/// Whether under this name it is kept of which group something is for a rule that asks by other names.
+fn is_of_others(name: &str, names: &[String]) -> bool {
+    let attribute = name.strip_prefix(GROUP);
+    attribute.is_some_and(|attribute| !names.iter().any(|own| own == attribute))
 }
 
 /// The name under which it is kept what an attribute says by which a rule tells groups apart.

@@ -468,8 +468,8 @@ pub fn decode<'c>(
     take: &mut dyn FnMut(Item<'_>),
 ) -> Result<Option<&'c Mapping>, Reject> {
     let topic_sensor = native::sensor_of(message.topic);
-    let is_other = message.event.is_empty() && names_its_format(message.content_type);
-    if let (Some(sensor), false) = (topic_sensor, is_other) {
+    let is_event = message.event.is_empty() && is_structured_event(message.content_type);
+    if let (Some(sensor), false) = (topic_sensor, is_event) {
         let scratch = &mut workspace.native;
         scratch.envelope = envelope(message, &mut scratch.enveloped)?;
         let decoded = native::decode(message.payload, Some(sensor), catalogue, scratch);
@@ -664,9 +664,10 @@ pub(crate) fn standard(content_type: Option<&str>) -> Option<&'static Format> {
     }
 }
 
-/// Whether a content type says what the message is: also on the topics of native readings.
-pub(crate) fn names_its_format(content_type: Option<&str>) -> bool {
-    content_type.is_some() && standard(content_type).is_some()
+/// Whether a content type says that the message is an event, or several, in structured mode: also on
+/// the topics of native readings.
+pub(crate) fn is_structured_event(content_type: Option<&str>) -> bool {
+    content_type.is_some() && matches!(standard(content_type), Some(Format::CloudEvents(_)))
 }
 
 /// Whether what has this topic and this content type is read as an event, or as several.

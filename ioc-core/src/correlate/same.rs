@@ -53,10 +53,17 @@ impl SameIndex {
         })
     }
 
-    /// The cases that have a member of the same group.
+    /// Whether all is known by which the rule tells groups apart.
+    pub fn knows_group(&self, shared: &Shared) -> bool {
+        let mut names = self.by_group.iter();
+        names.all(|(name, _)| shared.get(name).is_some())
+    }
+
+    /// The cases that have a member of the same group, by the first name of which something is known.
     pub fn of_group(&self, shared: &Shared) -> impl Iterator<Item = u32> {
-        let first = self.by_group.first();
-        let cases = first.and_then(|(name, values)| values.get(shared.get(name)?));
+        let mut names = self.by_group.iter();
+        let first = names.find_map(|(name, values)| Some((values, shared.get(name)?)));
+        let cases = first.and_then(|(values, value)| values.get(value));
         cases.into_iter().flat_map(|cases| cases.keys().copied())
     }
 

@@ -116,7 +116,9 @@ impl Suppressions {
                 Origin::Sensors | Origin::Group => {
                     let in_hands = self.pass_one(finding, &mut passed, turn);
                     let is_heard = passed[before..].iter().any(is_word);
-                    if is_word(finding) && !is_heard && !in_hands {
+                    // Where somebody works nothing comes; what has come may end.
+                    let says = !in_hands || matches!(finding.detection, Detection::Cleared);
+                    if is_word(finding) && !is_heard && says {
                         quiet.push((passed.len(), finding));
                     }
                 }

@@ -226,3 +226,41 @@ fn what_a_person_makes_one_is_one_and_takes_more_of_both() {
         "#]],
     );
 }
+
+#[test]
+fn who_says_a_part_of_what_tells_groups_apart_makes_no_two_one() {
+    let bundle = BundleBuilder::new()
+        .report("warned", "warning", Severe, Millis::minutes(60))
+        .correlation("warning", "warning", &["warned"], |rule| {
+            rule.within_m = 30_000;
+            rule.group_by = vec!["agency".to_owned(), "event".to_owned()];
+        })
+        .correlation("told", "told", &["warned"], |rule| {
+            rule.within_m = 30_000;
+            rule.group_by = vec!["agency".to_owned()];
+        })
+        .build();
+    check_with(
+        &bundle,
+        "06:00 a 3 kind=warning event=heat agency=met at=0,0
+         06:10 b 3 kind=warning event=heat agency=civil at=100,0
+         06:20 c 3 kind=warning event=heat at=50,0
+         06:30 d 3 kind=warning event=wind agency=met at=50,0
+         06:40 e 3 kind=warning event=wind
+         06:50 e 3 kind=warning event=wind",
+        &expect![[r#"
+            06:00 opened told#1 severe: a 3
+            06:00 opened warning#1 severe: a 3
+            06:10 opened told#2 severe: b 3
+            06:10 opened warning#2 severe: b 3
+            06:20 updated told#1 severe 2 sensors: c 3 50 m
+            06:20 updated warning#1 severe 2 sensors: c 3 50 m
+            06:30 updated told#1 severe 3 sensors: d 3
+            06:30 opened warning#3 severe: d 3
+            06:40 opened told#3 severe: e 3
+            06:40 opened warning#4 severe: e 3
+            06:50 updated told#3 severe 2 sensors: e 3
+            06:50 updated warning#4 severe 2 sensors: e 3
+        "#]],
+    );
+}

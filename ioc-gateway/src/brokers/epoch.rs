@@ -528,32 +528,6 @@ mod tests {
     }
 
     #[test]
-    fn what_says_itself_what_it_is_is_that_on_topics_of_native_readings_too() {
-        let (mut epoch, arrivals) = epoch(1 << 20);
-        let senml = br#"[{"bn":"wl-7","n":"","u":"m","v":2,"bt":1773470710}]"#;
-        for content_type in ["application/senml+json; charset=utf-8", "application/json"] {
-            epoch.take(Message {
-                topic: "ioc/v1/readings/wl-7",
-                payload: senml,
-                content_type: Some(content_type),
-                ..Message::default()
-            });
-        }
-        epoch.hand_over().unwrap();
-        let arrival = arrivals.queue(Lane::Telemetry).recv().unwrap();
-        let reasons = arrival
-            .inputs
-            .iter()
-            .map(|input| match Input::decode(input) {
-                Ok(Input::DeadLetter(letter)) => letter.reason.to_owned(),
-                other => panic!("{other:?}"),
-            });
-        // A record of SenML says no kind; that is a mapping's to say.
-        let reasons: Vec<_> = reasons.collect();
-        assert_eq!(reasons, ["kind_missing", "not_an_object"]);
-    }
-
-    #[test]
     fn messages_are_what_mappings_and_content_types_say_and_native_readings_else() {
         let catalogue = formats::tests::catalogue("city/gauges/#", formats::tests::gauges());
         let catalogue = Arc::new(ArcSwap::from_pointee(catalogue));

@@ -195,7 +195,8 @@ impl<'a> Waiting<'a> {
         let mut refusals = 0;
         while Instant::now() < until {
             match line.next() {
-                Ok(Some(Said::Message(raw))) if self.doubts(raw) => {}
+                // What waits stays within its bound.
+                Ok(Some(Said::Message(raw))) if self.doubts(raw) => self.decide(epoch),
                 Ok(Some(Said::Message(raw))) => {
                     self.decide(epoch);
                     self.push(raw, None);

@@ -4,7 +4,7 @@ use crate::catalogue::Catalogue;
 use crate::door::Inputs;
 use crate::formats::{
     Message, Origin, Reason, Reject, Sender, Workspace, append_message_of, append_native,
-    append_native_refused, feedback, is_nothing, names_its_format, native,
+    append_native_refused, feedback, is_nothing, is_structured_event, native,
 };
 use crate::rights::Rights;
 use crate::telemetry::{self, Adapter};
@@ -31,7 +31,7 @@ pub(in crate::mqtt) fn append(
         telemetry::noted(what);
         return Became::default();
     }
-    let is_plain = message.event.is_empty() && !names_its_format(message.content_type);
+    let is_plain = message.event.is_empty() && !is_structured_event(message.content_type);
     let sensor = native::sensor_of(message.topic).filter(|_| is_plain);
     let Some(sensor) = sensor else {
         return append_other(inputs, message, (source, rights), catalogue, workspace);
