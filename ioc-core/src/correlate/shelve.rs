@@ -37,7 +37,7 @@ impl Correlator {
 
     /// Somebody works at a sensor: its members are blind. Returns whether one of them was silent.
     pub fn lose_sight_of(&mut self, sensor: &SensorId, at: Timestamp) -> bool {
-        let Some(&slot) = self.by_sensor.get(sensor) else {
+        let Some(slot) = self.slot_of(sensor) else {
             return false;
         };
         let source = Source::of_sensor(sensor);
@@ -51,7 +51,7 @@ impl Correlator {
 
     /// Nobody works at it any more, and it is heard.
     pub fn see_again(&mut self, sensor: &SensorId, at: Timestamp) {
-        if let Some(&slot) = self.by_sensor.get(sensor) {
+        if let Some(slot) = self.slot_of(sensor) {
             let source = Source::of_sensor(sensor);
             self.case_mut(slot).cluster.speak(&source, at);
             self.touch(slot);

@@ -336,6 +336,8 @@ impl Member {
     /// Its sensor speaks elsewhere from here on.
     pub(super) fn leave_behind(&mut self, at: Timestamp) {
         self.raised.clear();
+        // That the sensor is silent is true of where it is.
+        (self.silent, self.gone) = (false, false);
         // Of what was reported once it is never known.
         self.normal_since.get_or_insert(at);
     }
@@ -355,13 +357,11 @@ impl Member {
     /// for what this does.
     pub fn with(self, other: Self, source: &Source) -> Self {
         let (count, origin) = (self.count, self.origin);
-        let (goes_on, left) = match self.has_left(source) {
-            true => (other, self),
-            false => (self, other),
+        let goes_on = match self.has_left(source) {
+            true => other,
+            false => self,
         };
         Self {
-            silent: goes_on.silent | left.silent,
-            gone: goes_on.gone | left.gone,
             count,
             origin,
             ..goes_on

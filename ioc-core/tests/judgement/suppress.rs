@@ -826,3 +826,29 @@ fn p5_people_keep_so_much_quiet_and_no_more() {
     let started = decisions[1].verdict.suppression().unwrap();
     assert_eq!(started.until, at + SHELVED_MAX);
 }
+
+#[test]
+fn who_works_at_a_sensor_of_a_large_incident_that_is_being_forgotten_stops_nothing() {
+    let mut builder = BundleBuilder::new();
+    let (mut timeline, mut normal) = (String::new(), String::new());
+    for number in 0..400 {
+        let id = format!("gauge-{number:03}");
+        builder = builder.sensor(&id, "level", metres(0, 0));
+        timeline += &format!("10:00 {id} 3.5\n");
+        normal += &format!("10:01 {id} 1\n");
+    }
+    let bundle = builder
+        .threshold("level-high", "level", &[(Moderate, 3.0)], |_| ())
+        .correlation("floods", "flood", &["level-high"], |_| ())
+        .build();
+    // The incident is over for good at 10:41: its members are let go little by little.
+    timeline += &format!(
+        "{normal}10:41 tick
+         10:41 out_of_service gauge-399 for=60 by=ana reason=calibration
+         10:42 end quiet#1 by=ana
+         10:50 gauge-399 3.5"
+    );
+    let told = run(&[("first", &bundle)], &timeline);
+    let last = told.lines().last().unwrap();
+    assert_eq!(last, "10:50 opened flood#2 moderate: gauge-399 3.5");
+}
