@@ -1360,8 +1360,8 @@ fn a_percentile_of_so_few_that_it_is_one_sensor_is_warned_of() {
         "detections:
   a: { kind: water_level, across: zone, of: p90, above: { severe: 3 m }, clear: below 2.5 m, at_least: 9 sensors }
   b: { kind: water_level, across: zone, of: p90, above: { severe: 3 m }, clear: below 2.5 m, at_least: 10 sensors }
-  c: { kind: water_level, across: zone, of: p10, below: { severe: 3 m }, clear: above 3.5 m, at_least: 10 sensors }
-  d: { kind: water_level, across: zone, of: p10, below: { severe: 3 m }, clear: above 3.5 m, at_least: 11 sensors }
+  c: { kind: water_level, across: zone, of: p10, below: { severe: 0.3 m }, clear: above 0.5 m, at_least: 10 sensors }
+  d: { kind: water_level, across: zone, of: p10, below: { severe: 0.3 m }, clear: above 0.5 m, at_least: 11 sensors }
   e: { kind: water_level, across: zone, of: p10, above: { severe: 3 m }, clear: below 2.5 m }
   f: { kind: water_level, across: zone, of: p90, above: { severe: 3 m }, clear: below 2.5 m, counts: readings }
   g: { kind: water_level, across: zone, of: max, above: { severe: 3 m }, clear: below 2.5 m }
@@ -1384,9 +1384,10 @@ fn every_reading_of_several_sensors_may_count() {
        clear: below 2 m }
   b: { kind: emergency_call, across: gateway, of: count, counts: readings, above: { minor: 11 },
        clear: below 3 }
-  c: { kind: water_level, across: zone, of: p90, fresh: 1 h, above: { severe: 3 m }, clear: below 2 m }
+  c: { kind: water_level, across: zone, of: p90, fresh: 1 h, above: { severe: 3 m }, clear: below 2 m,
+       at_least: 10 sensors }
   d: { kind: water_level, across: zone, of: p90, counts: sensors, fresh: 1 h, above: { severe: 3 m },
-       clear: below 2 m }
+       clear: below 2 m, at_least: 10 sensors }
 correlations:
   e: { incident: e, from: [a, b, c, d], sources: 1, within: 1 km, within_time: 1 h }
 ";
