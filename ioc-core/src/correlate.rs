@@ -606,27 +606,13 @@ impl Correlator {
     fn placeless_of_group(&self, sensor: &SensorId, shared: &Shared) -> Option<u32> {
         let of_group = self.same.of_group(shared);
         let own = of_group.filter(|&slot| {
-            let Case { cluster, .. } = self.case(slot);
-            cluster.has_placeless(sensor) && self.same.may_be_of(slot, cluster, shared)
+            self.case(slot).cluster.has_placeless(sensor) && self.same.may_be_of(slot, shared)
         });
         let kin = own.map(|slot| Kin {
             slot,
             how: How::Metres(0),
         });
         self.nearest(&kin.collect::<Vec<_>>())
-    }
-
-    /// Keeps of what is near what may be one with a source of a group. Of whom not all is known joins one
-    /// case, and a sensor that says another than before stays where it is; neither makes two of them one.
-    fn keep_group(&self, own: Option<u32>, shared: &Shared, near: &mut Vec<Kin>) {
-        let may_be_of = |slot| self.same.may_be_of(slot, &self.case(slot).cluster, shared);
-        near.retain(|kin| may_be_of(kin.slot));
-        let is_known = self.same.knows_group(shared);
-        let alone = !is_known || own.is_some_and(|own| !may_be_of(own));
-        if alone {
-            let joined = own.or_else(|| self.nearest(near));
-            near.retain(|kin| Some(kin.slot) == joined);
-        }
     }
 
     /// Whether a source's place tells something that its case does not know yet.
@@ -661,9 +647,7 @@ impl Correlator {
         if let Some(front) = front.filter(|front| front.asks(&finding.rule)) {
             near.retain(|kin| self.is_of_front(front, kin, finding.observed_at));
         }
-        if !self.rule.group_by.is_empty() {
-            self.keep_group(own, &sighting.shared, &mut near);
-        }
+        near.retain(|kin| self.same.may_be_of(kin.slot, &sighting.shared));
         near
     }
 

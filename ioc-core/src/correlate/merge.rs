@@ -35,7 +35,7 @@ impl Correlator {
         let rest: Vec<_> = rest.map(|((.., id), _)| *id).collect();
         let mut large = Vec::new();
         for &((.., id), other) in others {
-            if self.are_apart(one, other, turn) {
+            if self.are_apart(one, other, turn) || !self.same.may_be_one(one, other) {
                 continue;
             }
             if self.are_large(one, other) {
@@ -70,7 +70,8 @@ impl Correlator {
             });
             let both = [Some(one), other];
             let join = both.into_iter().flatten().all(|slot| self.joins(slot));
-            let join = join || asked.is_some();
+            let may_be_one = other.is_some_and(|other| self.same.may_be_one(one, other));
+            let join = (join && may_be_one) || asked.is_some();
             let Some(other) = other.filter(|&other| other != one && join) else {
                 continue;
             };

@@ -264,3 +264,22 @@ fn who_says_a_part_of_what_tells_groups_apart_makes_no_two_one() {
         "#]],
     );
 }
+
+#[test]
+fn what_a_report_has_replaced_makes_no_two_groups_one_later() {
+    check_with(
+        &warnings(),
+        "06:00 met 3 kind=warning event=heat id=a/0 at=0,0
+         06:05 sea 3 kind=warning event=heat at=100,0
+         06:10 met 3 kind=warning event=flood id=b/0 replaces=a at=200,0
+         06:20 sea 3 kind=warning event=flood at=40000,0
+         06:30 sea 3 kind=warning event=flood at=20000,0",
+        &expect![[r#"
+            06:00 opened warning#1 severe: met 3
+            06:05 updated warning#1 severe 2 sensors: sea 3 100 m
+            06:10 updated warning#1 severe 3 sensors: met 3
+            06:20 opened warning#2 severe: sea 3
+            06:30 updated warning#1 severe 4 sensors: sea 3 19770 m
+        "#]],
+    );
+}
