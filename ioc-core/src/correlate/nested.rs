@@ -356,7 +356,7 @@ impl Correlator {
         self.same.insert(to, &shared);
         self.by_sensor.insert(sensor.clone(), to);
         let case = self.case_mut(to);
-        let (severity, certainty) = member.verdict();
+        let (severity, certainty) = member.believed();
         case.incident.rise(severity, certainty);
         let child = case.incident.id;
         case.cluster.take_over(&source, member, child);
@@ -373,7 +373,10 @@ impl Correlator {
     ) -> Option<u32> {
         let parent = self.case(slot).incident.id;
         let mut near = self.near(Some(slot), source, (place, shared), turn);
-        near.retain(|kin| self.case(kin.slot).incident.parent == Some(parent));
+        near.retain(|kin| {
+            let is_child = self.case(kin.slot).incident.parent == Some(parent);
+            is_child && self.same.may_be_of(kin.slot, shared)
+        });
         match self.nearest(&near) {
             Some(child) => Some(child),
             None => self.begin_nested(&source.sensor, place, parent, turn),

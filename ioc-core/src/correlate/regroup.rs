@@ -381,7 +381,7 @@ impl Correlator {
             let Some(mut member) = self.case_mut(from).cluster.remove(source) else {
                 continue;
             };
-            verdict = graver(verdict, member.verdict());
+            verdict = graver(verdict, member.believed());
             member.belongs_to(None);
             self.lead_out(from, source, &member);
             let member = self.one_of_its_name(to, source, member);

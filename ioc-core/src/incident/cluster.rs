@@ -92,7 +92,7 @@ impl Default for Word {
 
 impl Word {
     fn add(&mut self, member: &Member) {
-        let (severity, certainty) = member.verdict();
+        let (severity, certainty) = member.believed();
         self.severity = self.severity.max(severity);
         self.certainty = self.certainty.max(certainty);
         let (first, _) = member.heard();
@@ -701,8 +701,9 @@ impl Cluster {
     pub fn says_anew(&self, source: &Source, statement: &Statement<'_>) -> bool {
         let member = self.members.get(source);
         member.is_some_and(|member| match member.standing() {
-            Standing::Normal | Standing::Gone => true,
-            Standing::Context => statement.weight > 0 && !statement.doubted,
+            Standing::Normal | Standing::Gone | Standing::Context => {
+                statement.weight > 0 && !statement.doubted
+            }
             Standing::Abnormal | Standing::Silent | Standing::Reported | Standing::Lost => false,
         })
     }

@@ -177,18 +177,6 @@ impl Member {
         self.taken.newest()
     }
 
-    /// The gravest and the surest that is said about it.
-    pub fn verdict(&self) -> (Severity, Certainty) {
-        let raised = self.raised.iter();
-        let none = (Severity::Unknown, Certainty::Unknown);
-        raised.fold(none, |(severity, certainty), raised| {
-            (
-                severity.max(raised.severity),
-                certainty.max(raised.certainty),
-            )
-        })
-    }
-
     /// Since when it is normal again, as it says, if it is.
     pub fn normal_since(&self) -> Option<Timestamp> {
         self.normal_since
@@ -601,8 +589,8 @@ impl Raised {
         }
     }
 
-    /// What it says of how grave it is, unless its sensor was distrusted when it said so.
-    /// What it makes of its incident: what is doubted, or weighs nothing, makes it no graver.
+    /// What it says of how grave its incident is: nothing, if its sensor was distrusted when it said so, or
+    /// if it weighs nothing.
     pub(super) fn verdict(&self) -> (Severity, Certainty) {
         match self.trust {
             Trust::Full | Trust::Lost | Trust::LostCleared if self.weight > 0 => {

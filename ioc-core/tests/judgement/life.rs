@@ -602,3 +602,20 @@ fn those_who_die_on_different_days_agree_in_nothing() {
         "#]],
     );
 }
+
+#[test]
+fn haze_that_a_person_moves_makes_nothing_graver_either() {
+    haze(
+        "10:00 smoke-1 4.5
+         10:01 air 90
+         10:30 smoke-2 4.5
+         10:40 do move fire#1 by=ana sources=air other=fire#2",
+        &expect![[r#"
+            10:00 opened fire#1 moderate: smoke-1 4.5
+            10:01 updated fire#1 moderate 2 sensors: air 90 549 m
+            10:30 opened fire#2 moderate: smoke-2 4.5
+            10:40 evidence_moved fire#2 moderate 2 sensors from fire#1: air by ana
+            10:40 updated fire#1 moderate by ana
+        "#]],
+    );
+}
