@@ -20,6 +20,9 @@ use crate::inspect::{self, InspectError};
 /// The most readings that are held: about 100 bytes each. Those beyond are counted.
 pub const LABELLED_MAX: usize = 4_000_000;
 
+/// The word for what people have confirmed.
+const REAL: &str = "real";
+
 /// What was labelled.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Summary {
@@ -73,6 +76,21 @@ struct Reading {
     seq: Seq,
 }
 
+impl Labelled {
+    /// What people took it to be, by how it stands now. A dismissal that evidence has overruled says
+    /// nothing any more.
+    fn stands(&mut self, handling: Handling) {
+        self.verdict = match handling {
+            Handling::New | Handling::Acknowledged => None,
+            Handling::Confirmed | Handling::Responding | Handling::Contained => Some(REAL),
+            // What is closed is what it was.
+            Handling::Resolved | Handling::Closed => self.verdict.or(Some(REAL)),
+            Handling::Dismissed(reason) => Some(reason.word()),
+            Handling::Merged => self.verdict,
+        };
+    }
+}
+
 impl Labels {
     fn new(readings_max: usize) -> Self {
         Self {
@@ -92,6 +110,7 @@ impl Labels {
         self.unsure += (decision.cause.evidence.len() - new.len()) as u64;
         self.room -= new.len();
         self.of(state).evidence.extend(new);
+        self.of(state).stands(state.handling);
         if let Some((_, actor)) = &decision.cause.request {
             self.says(actor.as_str(), state, &decision.verdict);
         }
@@ -135,17 +154,6 @@ impl Labels {
                 labelled.by.insert(actor.to_owned());
             }
         }
-        if let (Verdict::IncidentHandled { .. }, Some(labelled)) =
-            (verdict, self.incidents.get_mut(&state.id))
-        {
-            labelled.verdict = match state.handling {
-                Handling::New | Handling::Acknowledged | Handling::Merged => None,
-                Handling::Confirmed | Handling::Responding | Handling::Contained => Some("real"),
-                // What is closed is what it was.
-                Handling::Resolved | Handling::Closed => labelled.verdict.or(Some("real")),
-                Handling::Dismissed(reason) => Some(reason.word()),
-            };
-        }
     }
 
     fn becomes(&mut self, ended: IncidentId, into: IncidentId) {
@@ -160,7 +168,10 @@ impl Labels {
         };
         survivor.evidence.extend(ended.evidence);
         survivor.by.extend(ended.by);
-        survivor.verdict = survivor.verdict.or(ended.verdict);
+        // Whoever saw a part of it burn has seen it burn.
+        if ended.verdict == Some(REAL) {
+            survivor.verdict = ended.verdict;
+        }
     }
 
     fn moves(&mut self, from: IncidentId, to: IncidentId, moved: &Named) {
@@ -235,19 +246,28 @@ impl From<&Evidence> for Reading {
 
 #[cfg(test)]
 mod tests {
-    use ioc_core::decision::{Cause, Certainty, Condition, Severity, Step};
+    use ioc_core::decision::{Cause, Certainty, Condition, Dismissal, Severity, Step};
     use ioc_core::time::Timestamp;
 
     use super::*;
 
     fn decision(verdict: fn(IncidentState) -> Verdict, readings: &[&str]) -> Decision {
+        decision_of("one", Handling::Confirmed, verdict, readings)
+    }
+
+    fn decision_of(
+        incident: &str,
+        handling: Handling,
+        verdict: impl FnOnce(IncidentState) -> Verdict,
+        readings: &[&str],
+    ) -> Decision {
         let state = IncidentState {
-            id: IncidentId::derive(&["one"]),
+            id: IncidentId::derive(&[incident]),
             kind: "flood".parse().unwrap(),
             severity: Severity::Severe,
             certainty: Certainty::Likely,
             condition: Condition::Active,
-            handling: Handling::Confirmed,
+            handling,
             position: None,
             radius_m: 0,
             zone: "_".parse().unwrap(),
@@ -301,5 +321,52 @@ mod tests {
         assert_eq!(summary, expected);
         let told = String::from_utf8(out).unwrap();
         assert_eq!(told.matches("\"verdict\":\"real\"").count(), 3, "{told}");
+    }
+
+    fn handled(step: Step) -> impl FnOnce(IncidentState) -> Verdict {
+        move |incident| Verdict::IncidentHandled {
+            step,
+            before: Handling::New,
+            incident,
+        }
+    }
+
+    fn told(labels: &Labels) -> String {
+        let mut out = Vec::new();
+        labels.tell(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_dismissal_that_evidence_has_overruled_is_no_label() {
+        let mut labels = Labels::new(10);
+        let dismissed = Handling::Dismissed(Dismissal::FalseAlarm);
+        let dismiss = handled(Step::Dismiss(Dismissal::FalseAlarm));
+        labels.take(&decision_of("fire", dismissed, dismiss, &["a"]));
+        assert!(told(&labels).contains("\"verdict\":\"false_alarm\""));
+        labels.take(&decision_of(
+            "fire",
+            Handling::New,
+            Verdict::IncidentUpdated,
+            &["b"],
+        ));
+        assert_eq!(told(&labels).matches("\"verdict\":null").count(), 2);
+    }
+
+    #[test]
+    fn what_merges_with_a_confirmed_fire_is_no_false_alarm() {
+        let mut labels = Labels::new(10);
+        let dismissed = Handling::Dismissed(Dismissal::FalseAlarm);
+        let dismiss = handled(Step::Dismiss(Dismissal::FalseAlarm));
+        labels.take(&decision_of("smoke", dismissed, dismiss, &["a"]));
+        let confirm = handled(Step::Confirm);
+        labels.take(&decision_of("fire", Handling::Confirmed, confirm, &["b"]));
+        let merged = |incident| Verdict::IncidentMerged {
+            incident,
+            into: IncidentId::derive(&["smoke"]),
+        };
+        labels.take(&decision_of("fire", Handling::Merged, merged, &[]));
+        let told = told(&labels);
+        assert_eq!(told.matches("\"verdict\":\"real\"").count(), 2, "{told}");
     }
 }
