@@ -7,6 +7,8 @@ mod suppression;
 
 pub use self::suppression::{MaintenanceWindow, Schedule, SuppressionRules};
 
+use std::fmt;
+
 use crate::decision::{Certainty, EffectClass, Matcher, Severity, SiteBy};
 use crate::id::{
     ActuatorId, CommandName, IncidentKind, NodeId, ReadingKind, RuleId, SensorId, ZoneId,
@@ -329,6 +331,22 @@ pub enum GroupBy {
     Feeder,
 }
 
+impl GroupBy {
+    /// The word for it in rules.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Zone => "zone",
+            Self::ParentZone => "parent_zone",
+            Self::City => "city",
+            Self::Gateway => "gateway",
+            Self::River => "river",
+            Self::Line => "line",
+            Self::Stop => "stop",
+            Self::Feeder => "feeder",
+        }
+    }
+}
+
 /// Which values of several sensors count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counted {
@@ -351,6 +369,22 @@ pub enum Statistic {
     Percentile(u8),
     /// The value that so many of them reach.
     Vote(u32),
+}
+
+/// As rules say it.
+impl fmt::Display for Statistic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count => f.write_str("count"),
+            Self::Sum => f.write_str("sum"),
+            Self::Mean => f.write_str("mean"),
+            Self::Percentile(0) => f.write_str("min"),
+            Self::Percentile(50) => f.write_str("median"),
+            Self::Percentile(100) => f.write_str("max"),
+            Self::Percentile(percent) => write!(f, "p{percent}"),
+            Self::Vote(sensors) => write!(f, "vote of {sensors}"),
+        }
+    }
 }
 
 /// A list of states; at least one.

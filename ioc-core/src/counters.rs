@@ -7,6 +7,7 @@
 use std::ops::AddAssign;
 
 use crate::codec::{CodecError, Put, Take};
+use crate::detection::Detection;
 use crate::id::RuleId;
 
 macro_rules! counters {
@@ -80,7 +81,8 @@ counters! {
 }
 
 counters! {
-    /// What one detection rule made of the readings it looked at.
+    /// What one detection rule made of the readings it looked at; of one about several sensors also
+    /// what it found of them.
     RuleCounters {
         /// Readings without the attributes that it asks for.
         unmatched,
@@ -105,12 +107,27 @@ counters! {
         raised,
         /// Detections cleared.
         cleared,
-        /// Sensors fallen silent.
+        /// Sensors fallen silent, or sites.
         silent,
         /// Sensors found to be broken.
         faulty,
         /// Sensors found to be sound again.
         sound,
+    }
+}
+
+impl RuleCounters {
+    /// Counts what a rule about several sensors has found.
+    pub(crate) fn note(&mut self, detection: &Detection) {
+        match detection {
+            Detection::Raised { .. } | Detection::Reported { .. } => self.raised += 1,
+            Detection::Updated { .. } => self.evidence += 1,
+            Detection::Cleared => self.cleared += 1,
+            Detection::SiteSilent(_) => self.silent += 1,
+            Detection::Faulty(_) => self.faulty += 1,
+            Detection::Sound(_) => self.sound += 1,
+            _ => {}
+        }
     }
 }
 

@@ -24,11 +24,11 @@ use crate::away::Away;
 use crate::book::{Book, Entry};
 use crate::codec::{CodecError, Put, Take};
 use crate::correlate::{Correlator, Desk, Explained, Leaving, Turn};
-use crate::counters::EngineCounters;
+use crate::counters::{EngineCounters, RuleCounters};
 use crate::decision::{Answer, Cause, CommandState, Confirmation, Decision, Evidence};
 use crate::decision::{SensorState, Severity, Step, Verdict};
 use crate::detection::{Detection, Finding, Hearing, Malady};
-use crate::explain::{CaseLook, SequenceLook, SuppressionLook};
+use crate::explain::{CaseLook, SequenceLook, SuppressionLook, TogetherLook};
 use crate::group::Group;
 use crate::id::{IncidentId, RuleId, SensorId};
 use crate::incident::Purpose;
@@ -174,6 +174,11 @@ impl Engine {
     /// What became of the detections.
     pub fn counters(&self) -> EngineCounters {
         self.desk.counters
+    }
+
+    /// What a rule about several sensors found since the start.
+    pub fn counters_of(&self, rule: &RuleId) -> RuleCounters {
+        self.group.counters(rule)
     }
 
     /// What counts is noted from here on, for [`Self::take_noted`].
@@ -617,6 +622,11 @@ impl Engine {
             |_| Vec::new(),
             |sensor| self.group.sequences_of(rule, &sensor, &self.rules),
         )
+    }
+
+    /// How what a reading says counts in a rule across sensors, for whoever asks why.
+    pub(crate) fn together_of(&self, rule: &RuleId, reading: &Reading<'_>) -> Option<TogetherLook> {
+        self.group.together_of(rule, reading, &self.rules)
     }
 
     /// What keeps the detections of a reading's sensor quiet, for whoever asks why.

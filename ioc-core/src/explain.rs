@@ -6,7 +6,7 @@
 //! that is there anyway, by whoever replays the record. So what is told is what was judged, by the
 //! same code. Bounded: so many incidents, members and neighbours are looked at, and no more.
 
-use crate::bundle::Side;
+use crate::bundle::{GroupBy, Side, Statistic};
 use crate::counters::{Counters, RuleCounters};
 use crate::decision::{Condition, Decision, Severity, SuppressionState};
 use crate::id::{IncidentId, IncidentKind, ReadingId, RuleId, SensorId};
@@ -98,6 +98,27 @@ pub struct RuleLook {
     pub learnt: Option<(u32, u32)>,
     /// The rules of sequences that it is a part of.
     pub sequences: Vec<SequenceLook>,
+    /// What it is a part of, of a rule that asks what the values of several sensors come to.
+    pub together: Option<TogetherLook>,
+}
+
+/// What the values of several sensors come to so far, of which a reading is one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TogetherLook {
+    /// Which sensors belong together.
+    pub by: GroupBy,
+    /// The zone, line or whatever it is that they have in common; none if the sensor is in none.
+    pub group: Option<String>,
+    /// What is made of their values.
+    pub of: Statistic,
+    /// How many sensors have said something that is fresh, and how many it takes.
+    pub sensors: (u32, u32),
+    /// How that stands to the levels.
+    pub levels: LevelsLook,
+    /// When it is asked next, if it is.
+    pub asked_at: Option<Timestamp>,
+    /// Whether it is raised about the reading's sensor.
+    pub raised: bool,
 }
 
 /// Which state a reading says.
@@ -272,6 +293,8 @@ pub struct NeighbourLook {
     pub last_evidence_at: Timestamp,
     /// When that was observed, if the rule asks for what happens once to be noticed at one time.
     pub front: Option<FrontLook>,
+    /// Whether that is about something else, by what the rule tells apart.
+    pub is_of_another_group: bool,
 }
 
 /// When what another incident is about was observed, beside a reading.
@@ -348,6 +371,7 @@ impl Judgement {
             };
             look.outcome = outcome(&of(before), &of(after));
             look.sequences = self.sequences_of(&look.rule, reading);
+            look.together = self.together_of(&look.rule, reading);
         }
         looks.retain(|look| !look.outcome.is_empty());
         looks

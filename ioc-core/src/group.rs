@@ -27,11 +27,13 @@ use self::watch::Moment;
 use crate::away::Away;
 use crate::bundle::{DetectionRule, Test};
 use crate::codec::{CodecError, Put, Take};
+use crate::counters::RuleCounters;
 use crate::detection::{Detection, Finding};
-use crate::explain::SequenceLook;
+use crate::explain::{SequenceLook, TogetherLook};
 use crate::id::{RuleId, SensorId};
 use crate::invariant::{Audit, Invariant};
 use crate::limits::MEMBERS_PER_STEP;
+use crate::reading::Reading;
 use crate::rules::Rules;
 use crate::suppress::Passed;
 use crate::time::Timestamp;
@@ -47,6 +49,8 @@ pub(crate) struct Group {
     timers: Timers<SensorId>,
     /// Of the groups of rules across sensors, by their names.
     group_timers: Timers<String>,
+    /// What each rule found since the start; part of no state.
+    counters: BTreeMap<RuleId, RuleCounters>,
 }
 
 impl Group {
@@ -58,7 +62,13 @@ impl Group {
             leaps: BTreeMap::new(),
             timers: Timers::new(),
             group_timers: Timers::new(),
+            counters: BTreeMap::new(),
         }
+    }
+
+    /// What a rule about several sensors found since the start.
+    pub fn counters(&self, rule: &RuleId) -> RuleCounters {
+        self.counters.get(rule).copied().unwrap_or_default()
     }
 
     /// Whether there is any rule, so that findings need be looked at.
@@ -109,6 +119,7 @@ impl Group {
             self.amend(&mut amended, rules);
             let mut of_sites = Vec::new();
             over_limit += self.ask_sites(&mut amended, at, rules, &mut of_sites);
+            self.count(&of_sites);
             all.push(amended);
             all.append(&mut of_sites);
             let place = all.len();
@@ -126,6 +137,7 @@ impl Group {
                 }
             }
             sort(&mut all[place..]);
+            self.count(&all[place..]);
         }
         for (_, finding) in quiet {
             over_limit += self.overhear(Moment { finding, at, rules }, &mut all);
@@ -147,7 +159,16 @@ impl Group {
             }
         }
         sort(&mut found[place..]);
+        self.count(&found[place..]);
         over_limit
+    }
+
+    /// Counts what its rules have found.
+    fn count(&mut self, found: &[Finding]) {
+        for finding in found {
+            let counters = self.counters.entry(finding.rule.clone()).or_default();
+            counters.note(&finding.detection);
+        }
     }
 
     /// How what a rule finds of a sensor is a part of sequences, for whoever asks why.
@@ -161,6 +182,16 @@ impl Group {
         sequences
             .filter_map(|sequence| sequence.look(rule, sensor, rules))
             .collect()
+    }
+
+    /// How what a sensor says counts in a rule across sensors, for whoever asks why.
+    pub fn together_of(
+        &self,
+        rule: &RuleId,
+        reading: &Reading<'_>,
+        rules: &Rules,
+    ) -> Option<TogetherLook> {
+        self.crowds.get(rule)?.look(reading, rules)
     }
 
     /// The first sensors that fell silent with what feeds them and whose street is silent as a whole,
@@ -195,6 +226,7 @@ impl Group {
             let next = crowds.due(&timer.subject);
             self.group_timers
                 .replace(None, next, &timer.rule, &timer.subject);
+            self.count(&found);
             return (timer.due, found);
         }
         let timer = self.timers.pop_due(to).expect("it is of a sensor");
@@ -210,15 +242,19 @@ impl Group {
             self.timers.replace(None, next, &timer.rule, &timer.subject);
             found
         };
-        (timer.due, found.into_iter().collect())
+        let found: Vec<_> = found.into_iter().collect();
+        self.count(&found);
+        (timer.due, found)
     }
 
     /// Takes in what a sensor contributes to its group. Returns 1 if there was no room for it.
     fn contribute(&mut self, moment: Moment<'_>, found: &mut Vec<Finding>) -> u64 {
         let rule = &moment.finding.rule;
         if let Some(leaps) = self.leaps.get_mut(rule) {
+            let place = found.len();
             leaps.take(moment, found);
             change_timers(&mut self.timers, rule, &mut leaps.timers);
+            self.count(&found[place..]);
             return 0;
         }
         let Some(crowds) = self.crowds.get_mut(rule) else {
@@ -284,6 +320,10 @@ impl Group {
             self.leaps.insert(rule.name.clone(), leaps);
         }
         old.values().for_each(|leaps| leaps.end(at, found));
+        self.counters.retain(|name, _| {
+            let mut rules = new.detections().iter();
+            rules.any(|rule| rule.name == *name)
+        });
         self.time();
     }
 

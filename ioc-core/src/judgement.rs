@@ -16,7 +16,7 @@ use crate::decision::{CommandState, Decision};
 use crate::detect::{SensorStage, Shard};
 use crate::detection::{self, Finding};
 use crate::engine::Engine;
-use crate::explain::{CaseLook, RuleLook, SequenceLook, SuppressionLook};
+use crate::explain::{CaseLook, RuleLook, SequenceLook, SuppressionLook, TogetherLook};
 use crate::id::{RuleId, SensorId};
 use crate::invariant::{Audit, Broken};
 use crate::noted::Noting;
@@ -118,6 +118,11 @@ impl Judgement {
         self.engine.sequences_of(rule, reading)
     }
 
+    /// How what a reading says counts in a rule across sensors.
+    pub(crate) fn together_of(&self, rule: &RuleId, reading: &Reading<'_>) -> Option<TogetherLook> {
+        self.engine.together_of(rule, reading)
+    }
+
     /// What keeps the detections of a reading's sensor quiet.
     pub(crate) fn kept_quiet(&self, reading: &Reading<'_>) -> Vec<SuppressionLook> {
         self.engine.kept_quiet(reading)
@@ -196,6 +201,9 @@ impl Judgement {
             counters.sensors += stage.counters();
             counters.sensors_known += stage.sensors_known() as u64;
             add_rules(&mut counters.rules, stage);
+        }
+        for (rule, counters) in &mut counters.rules {
+            *counters += self.engine.counters_of(rule);
         }
         counters
     }

@@ -123,6 +123,26 @@ fn difference(texts: [&str; 2], readings: &[String]) -> Difference {
     compare([&sides[0], &sides[1]], names.map(str::to_owned)).unwrap()
 }
 
+#[test]
+fn what_rules_about_several_sensors_find_is_among_the_alarms() {
+    let haze = "\
+detections:
+  haze: { kind: pm25, across: city, of: mean, at_least: 2 sensors, above: { moderate: 150 ug/m3 }, clear: below 120 ug/m3 }
+correlations:
+  hazy: { incident: haze, from: [haze], sources: 1, within: 600 m, within_time: 30 min }
+";
+    let deaf = haze.replace("moderate: 150", "moderate: 950");
+    let aq = |minute, sensor| line(minute, sensor, "pm25", 0, 300.0);
+    let readings: Vec<_> = (0..6)
+        .flat_map(|m| [aq(m, "aq-1"), aq(m, "aq-2")])
+        .collect();
+    let told = difference([haze, &deaf], &readings).to_string();
+    let line = told
+        .lines()
+        .find(|line| line.trim_start().starts_with("haze "));
+    assert!(line.is_some_and(|line| line.ends_with("2 → 0")), "{told}");
+}
+
 const STORM: &str = "\
 detections:
   pours: { kind: rainfall, above: { moderate: 30 mm/h }, clear: below 20 mm/h }

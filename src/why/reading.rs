@@ -9,7 +9,7 @@ use ioc_core::bundle::Bundle;
 use ioc_core::decision::{Decision, DecisionHash, Verdict};
 use ioc_core::explain::{
     CaseLook, Explanation, FrontLook, LevelsLook, RuleLook, SequenceLook, StateLook,
-    SuppressionLook,
+    SuppressionLook, TogetherLook,
 };
 use ioc_core::id::RuleId;
 use ioc_core::record::Seq;
@@ -199,8 +199,18 @@ impl ReadingAnswer {
             "distrusted_by": distrusted_by.collect::<Vec<_>>(),
             "taken_by": takers.collect::<Vec<_>>(),
             "sequences": look.sequences.iter().map(sequence_json).collect::<Vec<_>>(),
+            "together": look.together.as_ref().map(together_json),
         })
     }
+}
+
+fn together_json(look: &TogetherLook) -> Value {
+    json!({
+        "by": look.by.word(), "group": look.group, "of": look.of.to_string(),
+        "sensors": look.sensors.0, "sensors_needed": look.sensors.1,
+        "levels": levels_json(&look.levels),
+        "asked_at": look.asked_at.map(|at| at.to_string()), "raised": look.raised,
+    })
 }
 
 fn state_json(state: &StateLook) -> Value {
@@ -276,6 +286,7 @@ fn case_json(case: &CaseLook) -> Value {
             "sensor": other.sensor.as_str(), "distance_m": other.distance_m,
             "incident": other.incident.map(|id| id.to_string()),
             "last_evidence_at": other.last_evidence_at.to_string(),
+            "of_another_group": other.is_of_another_group,
             "front": other.front.as_ref().map(front_json),
         })
     });

@@ -7,10 +7,11 @@
 
 use std::fmt;
 
+use ioc_core::bundle::GroupBy;
 use ioc_core::decision::{Far, Network, Verdict, Way};
 use ioc_core::explain::{
-    CaseLook, Explanation, Fate, FrontLook, LevelLook, LevelsLook, MemberLook, RuleLook,
-    SequenceLook, StateLook, SuppressionLook,
+    CaseLook, Explanation, Fate, FrontLook, LevelLook, LevelsLook, MemberLook, NeighbourLook,
+    RuleLook, SequenceLook, StateLook, SuppressionLook, TogetherLook,
 };
 use ioc_core::id::RuleId;
 use ioc_core::time::{Millis, Timestamp};
@@ -146,8 +147,22 @@ fn alone_by(case: &CaseLook) -> Option<&'static str> {
         .filter(|other| other.distance_m <= case.within_m)
         .peekable();
     near.peek()?;
-    let of_another = near.all(|other| other.front.is_some_and(|front| !front.is_one()));
-    of_another.then_some(" What is near was observed too far from it in time.")
+    let another_front = |other: &NeighbourLook| other.front.is_some_and(|front| !front.is_one());
+    let (mut of_group, mut of_front) = (false, false);
+    for other in near {
+        match (other.is_of_another_group, another_front(other)) {
+            (true, _) => of_group = true,
+            (_, true) => of_front = true,
+            _ => return None,
+        }
+    }
+    Some(match (of_group, of_front) {
+        (true, false) => " What is near is about something else (`group_by`).",
+        (true, true) => {
+            " What is near is about something else (`group_by`), or was observed too far from it in time."
+        }
+        _ => " What is near was observed too far from it in time.",
+    })
 }
 
 /// By what the sensor is distrusted in all that it shows, or that a case is made of.
@@ -281,6 +296,64 @@ fn missed(look: &SequenceLook) -> Option<String> {
         .then(|| format!("{asks}: what is near {sensor} keeps it quiet (`unless`)"))
 }
 
+/// What a rule across sensors makes of what it took in.
+fn together(look: &RuleLook) -> Option<String> {
+    let own = look
+        .together
+        .as_ref()
+        .filter(|_| look.outcome == "gathered")?;
+    let rule = &look.rule;
+    let Some(group) = shown_group(own) else {
+        return Some(format!(
+            "{rule} asks for what those of one {} say together, and its sensor is of none.",
+            own.by.word()
+        ));
+    };
+    let (heard, needed) = own.sensors;
+    let asked = own.asked_at.map_or_else(String::new, |at| {
+        format!(" It is asked next at {}.", clock(at))
+    });
+    let Some(value) = own.levels.value else {
+        return Some(format!(
+            "{rule} took it in: of {group}, {} been heard of late, and it asks for {needed}.{asked}",
+            match heard {
+                1 => "1 sensor has".to_owned(),
+                _ => format!("{heard} sensors have"),
+            }
+        ));
+    };
+    let comes_to = format!(
+        "{rule} took it in: the {} of {group} is {} so far, by {}",
+        own.of,
+        number(value),
+        counted(heard as usize, "sensor")
+    );
+    let run = own.levels.levels.iter().find(|level| level.since.is_some());
+    Some(match (short_of(&own.levels), own.levels.raised, run) {
+        (_, Some(raised), _) => format!("{comes_to}; it is raised, {}.{asked}", raised.word()),
+        (_, None, Some(level)) => format!(
+            "{comes_to}, and it asks for more: {}.{asked}",
+            run_of_steps(level)
+        ),
+        (Some(short), ..) => format!("{comes_to}: {short}.{asked}"),
+        (None, None, None) => format!("{comes_to}.{asked}"),
+    })
+}
+
+/// How many steps a level has been reached in, of how many.
+fn run_of_steps(level: &LevelLook) -> String {
+    run(level).replace("reading", "step")
+}
+
+/// `zone z-12`, `the city`
+fn shown_group(look: &TogetherLook) -> Option<String> {
+    let group = look.group.as_ref()?;
+    Some(match look.by {
+        GroupBy::City => "the city".to_owned(),
+        by => format!("{} {group}", by.word()),
+    })
+}
+
 fn names(rules: &[RuleId]) -> String {
     let names: Vec<_> = rules.iter().map(|rule| rule.as_str()).collect();
     names.join(", ")
@@ -308,6 +381,9 @@ fn of_rules(answer: &ReadingAnswer) -> String {
              raises nor clears.",
             look.rule
         );
+    }
+    if let Some(text) = rules.iter().find_map(together) {
+        return text;
     }
     if let Some(look) = find("gathered") {
         let until = look.waits_until.map(clock).unwrap_or_default();
@@ -525,6 +601,10 @@ fn rule_lines(f: &mut fmt::Formatter<'_>, answer: &ReadingAnswer, look: &RuleLoo
     if let Some(until) = look.waits_until {
         writeln!(f, "    waits until {}", clock(until))?;
     }
+    if let Some(together) = &look.together {
+        together_lines(f, together)?;
+        return takers_line(f, look);
+    }
     let Some(levels) = &look.levels else {
         return takers_line(f, look);
     };
@@ -536,13 +616,41 @@ fn rule_lines(f: &mut fmt::Formatter<'_>, answer: &ReadingAnswer, look: &RuleLoo
         Some(value) => writeln!(f, "    asked of {}", number(value))?,
         None => writeln!(f, "    there is not enough to tell yet")?,
     }
+    levels_lines(f, levels, "reading")?;
+    takers_line(f, look)
+}
+
+/// What the values of several sensors come to so far.
+fn together_lines(f: &mut fmt::Formatter<'_>, look: &TogetherLook) -> fmt::Result {
+    let Some(group) = shown_group(look) else {
+        return writeln!(f, "    its sensor is of no {}", look.by.word());
+    };
+    let (heard, needed) = look.sensors;
+    let heard = counted(heard as usize, "sensor");
+    match look.levels.value {
+        Some(value) => {
+            let value = number(value);
+            writeln!(f, "    {} of {group}: {value} so far, of {heard}", look.of)?;
+        }
+        None => writeln!(f, "    {} of {group}: of {heard}, {needed} needed", look.of)?,
+    }
+    levels_lines(f, &look.levels, "step")?;
+    if let Some(at) = look.asked_at {
+        writeln!(f, "    asked next at {}", clock(at))?;
+    }
+    Ok(())
+}
+
+/// How a value stands to each level, and to what is raised.
+fn levels_lines(f: &mut fmt::Formatter<'_>, levels: &LevelsLook, each: &str) -> fmt::Result {
     for level in &levels.levels {
         let word = level.severity.word();
         let at = number(level.level);
         match levels.beyond(level.level) {
             Some(beyond) if beyond > 0.0 => {
                 let beyond = number(beyond);
-                writeln!(f, "    {word} at {at}: {beyond} beyond it; {}", run(level))?;
+                let run = run(level).replace("reading", each);
+                writeln!(f, "    {word} at {at}: {beyond} beyond it; {run}")?;
             }
             Some(0.0) => writeln!(f, "    {word} at {at}: at it, and must be beyond it")?,
             Some(short) => writeln!(f, "    {word} at {at}: {} short of it", number(-short))?,
@@ -556,14 +664,14 @@ fn rule_lines(f: &mut fmt::Formatter<'_>, answer: &ReadingAnswer, look: &RuleLoo
             "    raised, {}; clears at {} after {have} of {}",
             raised.word(),
             number(levels.clear),
-            counted(need as usize, "normal reading")
+            counted(need as usize, &format!("normal {each}"))
         )?;
         if let Some((have, to)) = levels.easing {
-            let need = counted(need as usize, "reading");
+            let need = counted(need as usize, each);
             writeln!(f, "    {} after {have} of {need} back from that", to.word())?;
         }
     }
-    takers_line(f, look)
+    Ok(())
 }
 
 /// How a sensor stands to the states of a rule.
@@ -658,10 +766,14 @@ fn case_lines(f: &mut fmt::Formatter<'_>, case: &CaseLook) -> fmt::Result {
         let near = near(case.within_m).unwrap_or_else(|| "near by its cause alone".to_owned());
         writeln!(
             f,
-            "    {} of {of} is {metres} m away ({near}), heard {}{}",
+            "    {} of {of} is {metres} m away ({near}), heard {}{}{}",
             other.sensor,
             clock(other.last_evidence_at),
-            other.front.map(of_another_front).unwrap_or_default()
+            other.front.map(of_another_front).unwrap_or_default(),
+            match other.is_of_another_group {
+                true => "; about something else (`group_by`)",
+                false => "",
+            }
         )?;
     }
     Ok(())

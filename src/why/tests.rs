@@ -386,6 +386,89 @@ fn what_is_not_learnt_yet_is_said_with_how_long_it_takes() {
     );
 }
 
+const HAZE: &str = "\
+detections:
+  haze: { kind: pm25, across: city, of: mean, at_least: 2 sensors, above: { moderate: 150 ug/m3 }, clear: below 120 ug/m3, for: 2 readings }
+correlations:
+  hazy: { incident: haze, from: [haze], sources: 1, within: 600 m, within_time: 30 min }
+";
+
+#[test]
+fn what_several_sensors_come_to_is_said_and_how_much_is_missing() {
+    let alone = ask(HAZE, &[said(0, "aq-1", "pm25", 400.0)]);
+    expect_told(
+        &alone,
+        &[
+            "haze took it in: of the city, 1 sensor has been heard of late, and it asks for 2.",
+            "It is asked next at 2026-03-14 10:0",
+            "mean of the city: of 1 sensor, 2 needed",
+            "taken by hazy",
+        ],
+    );
+    let two = [
+        said(0, "aq-1", "pm25", 200.0),
+        said(0, "aq-2", "pm25", 60.0),
+    ];
+    let low = ask(HAZE, &two);
+    expect_told(
+        &low,
+        &["the mean of the city is 130 so far, by 2 sensors: 130 is 20 short of moderate, 150."],
+    );
+    let json = low.to_json();
+    let together = &json["rules"][0]["together"];
+    assert_eq!(together["levels"]["value"], 130.0, "{json}");
+    assert_eq!(
+        (&together["sensors"], &together["sensors_needed"]),
+        (&json!(2), &json!(2))
+    );
+    // Beyond the level, in the first of two steps.
+    let mut high: Vec<_> = (0..3).map(|m| said(m, "aq-1", "pm25", 200.0)).collect();
+    high.insert(1, said(0, "aq-2", "pm25", 190.0));
+    let pending = ask(HAZE, &high[..3]);
+    expect_told(
+        &pending,
+        &["is 195 so far, by 2 sensors, and it asks for more: 1 of 2 steps"],
+    );
+    let raised = ask(HAZE, &high);
+    expect_told(
+        &raised,
+        &["raised, moderate; clears at 120 after 0 of 1 normal step"],
+    );
+}
+
+const BULLETINS: &str = "\
+detections:
+  bulletin: { kind: emergency_call, report: moderate, certainty: possible, counts_for: 6 h }
+correlations:
+  warning: { incident: warning, from: [bulletin], sources: 2, within: 5 km, within_time: 6 h, group_by: [event] }
+";
+
+#[test]
+fn what_is_near_and_about_something_else_is_said_to_be() {
+    let of = |minute, sensor, event| Said {
+        attribute: Some(("event", event)),
+        ..said(minute, sensor, "emergency_call", 1.0)
+    };
+    let answer = ask(
+        BULLETINS,
+        &[of(0, "met", "Heat"), of(1, "tsunami", "Tsunami")],
+    );
+    expect_told(
+        &answer,
+        &[
+            "weighs 1 of 2. What is near is about something else (`group_by`).",
+            "met of a candidate is 0 m away (within 5,000 m), heard 2026-03-14 10:00:00; about something else (`group_by`)",
+        ],
+    );
+    let json = answer.to_json();
+    assert_eq!(
+        json["correlations"][0]["neighbours"][0]["of_another_group"], true,
+        "{json}"
+    );
+    let one = ask(BULLETINS, &[of(0, "met", "Heat"), of(1, "tsunami", "Heat")]);
+    assert!(!one.to_string().contains("something else"), "{one}");
+}
+
 const CALLS: &str = "\
 detections:
   crash-call: { kind: emergency_call, where: { category: crash }, report: moderate, certainty: possible, counts_for: 30 min }

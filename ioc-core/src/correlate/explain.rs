@@ -78,7 +78,7 @@ impl Correlator {
     fn neighbours(&self, slot: u32, spot: Spot<'_>) -> Vec<NeighbourLook> {
         let others = self.cases.with_slots().filter(|(other, _)| *other != slot);
         let mut found: Vec<_> = others
-            .flat_map(|(_, case)| {
+            .flat_map(|(other, case)| {
                 let members = case.cluster.members();
                 members.filter_map(move |(source, member)| {
                     let distance_m = member.position?.distance_m(spot.place);
@@ -90,6 +90,7 @@ impl Correlator {
                             front_look(front, distance_m, observed_at, observed)
                         }),
                         incident: case.incident.opened_at.map(|_| case.incident.id),
+                        is_of_another_group: !self.same.may_be_one(slot, other),
                         last_evidence_at: case.cluster.last_evidence_at,
                     })
                 })

@@ -26,23 +26,42 @@ impl SensorStage {
         let registered = sensor.registered.map(|number| own_rules.sensor(number));
         let rules = own_rules.kind(track.kind).judging.iter();
         let states = rules.zip(&track.states);
+        let across = own_rules.kind(track.kind).across.iter();
+        let across = across.map(|&rule| {
+            let rule = own_rules.detection(rule);
+            let distrusted_by = track.distrusted_by(own_rules, &rule.name);
+            self.look_of(rule, distrusted_by)
+        });
         states
             .map(|(&rule, state)| {
                 let rule = own_rules.detection(rule);
                 let signal = rule_state::signal(&rule.test, reading);
                 RuleLook {
-                    rule: rule.name.clone(),
-                    outcome: "",
                     levels: signal.and_then(|signal| state.levels(rule, registered, signal)),
                     waits_until: state.waits_until(rule),
-                    takers: self.rules.takers(&rule.name).to_vec(),
-                    distrusted_by: track.distrusted_by(own_rules, &rule.name),
                     state: state.said(rule, reading),
                     learnt: state.learnt(rule, reading.observed_at),
-                    sequences: Vec::new(),
+                    ..self.look_of(rule, track.distrusted_by(own_rules, &rule.name))
                 }
             })
+            .chain(across)
             .collect()
+    }
+
+    /// What is known of a rule whatever it made of the reading.
+    fn look_of(&self, rule: &DetectionRule, distrusted_by: Vec<RuleId>) -> RuleLook {
+        RuleLook {
+            rule: rule.name.clone(),
+            outcome: "",
+            levels: None,
+            waits_until: None,
+            takers: self.rules.takers(&rule.name).to_vec(),
+            distrusted_by,
+            state: None,
+            learnt: None,
+            sequences: Vec::new(),
+            together: None,
+        }
     }
 }
 

@@ -24,9 +24,11 @@ use crate::codec::{CodecError, Put, Take};
 use crate::decision::{Certainty, Severity};
 use crate::detect::{FIXED_POINT, Levels, Outcome, excess, fixed, least, severity_of};
 use crate::detection::{Detection, Finding, Sighting};
+use crate::explain::TogetherLook;
 use crate::hash::hash_text;
 use crate::id::{ReadingKind, RuleId, SensorId, ZoneId};
 use crate::limits::{ACROSS_SENSORS_MAX, ACROSS_TOLD_MAX};
+use crate::reading::Reading;
 use crate::rules::Rules;
 use crate::time::{Millis, Timestamp};
 
@@ -196,6 +198,28 @@ impl Crowds {
             self.groups.remove(group);
         }
         found
+    }
+
+    /// What the values of its sensor's group come to so far, for whoever asks why.
+    pub fn look(&self, reading: &Reading<'_>, rules: &Rules) -> Option<TogetherLook> {
+        let sensor: SensorId = reading.sensor.parse().ok()?;
+        let rule = &self.rule;
+        let registered = rules.sensor_number(reading.sensor);
+        let registered = registered.and_then(|number| rules.sensor(number).position);
+        let group = rules.group_of(&sensor, reading.position.or(registered), rule.by);
+        let crowd = group.as_ref().and_then(|group| self.groups.get(group));
+        let unheard = Crowd::new(rule, "");
+        let (sensors, value) = crowd.map_or((0, None), |crowd| crowd.so_far(rule));
+        let levels = &crowd.unwrap_or(&unheard).levels;
+        Some(TogetherLook {
+            by: rule.by,
+            of: rule.of,
+            sensors: (sensors, rule.sensors_min.max(1)),
+            levels: levels.look(&rule.threshold, None, value),
+            asked_at: crowd.and_then(|crowd| crowd.due(rule)),
+            raised: crowd.is_some_and(|crowd| crowd.raised.contains(&sensor)),
+            group,
+        })
     }
 
     /// Another city holds: who is of another group by now is heard there from here on. Where every
@@ -392,6 +416,30 @@ impl Crowd {
             Ok(_) => {}
         }
         Taken::In
+    }
+
+    /// How many sensors have said something that is fresh when the step ends that closes next, and
+    /// what all that is known by now comes to.
+    fn so_far(&self, rule: &Across) -> (u32, Option<f64>) {
+        let from = self.end_of(rule, self.closed_to) - rule.fresh;
+        let fresh = self.sensors.values().filter_map(Values::last);
+        let fresh = fresh.filter(|value| value.observed_at > from);
+        let mut values: Vec<_> = fresh.map(|value| value.sighting.value).collect();
+        let sensors = values.len() as u32;
+        let side = rule.threshold.side;
+        let value = match rule.counts {
+            Counted::Sensors => {
+                values.sort_unstable_by(|one, other| in_order(side, *one, *other));
+                statistic(rule.of, side, &values)
+            }
+            Counted::Readings => {
+                let begin = self.closed_to.saturating_add(1).saturating_sub(steps(rule));
+                let panes = self.panes.range(begin..).map(|(_, pane)| pane);
+                Together::of(panes, side).value(rule.of)
+            }
+        };
+        let enough = knows_of_nobody(rule) || sensors >= rule.sensors_min.max(1);
+        (sensors, value.filter(|_| enough))
     }
 
     /// Closes the first step that is open.

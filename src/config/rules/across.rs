@@ -19,14 +19,14 @@ use crate::config::quantity::{integer, show_span};
 const KEY: &str = "across";
 
 pub(super) const GROUPS: [(&str, GroupBy); 8] = [
-    ("zone", GroupBy::Zone),
-    ("parent_zone", GroupBy::ParentZone),
-    ("city", GroupBy::City),
-    ("gateway", GroupBy::Gateway),
-    ("river", GroupBy::River),
-    ("line", GroupBy::Line),
-    ("stop", GroupBy::Stop),
-    ("feeder", GroupBy::Feeder),
+    (GroupBy::Zone.word(), GroupBy::Zone),
+    (GroupBy::ParentZone.word(), GroupBy::ParentZone),
+    (GroupBy::City.word(), GroupBy::City),
+    (GroupBy::Gateway.word(), GroupBy::Gateway),
+    (GroupBy::River.word(), GroupBy::River),
+    (GroupBy::Line.word(), GroupBy::Line),
+    (GroupBy::Stop.word(), GroupBy::Stop),
+    (GroupBy::Feeder.word(), GroupBy::Feeder),
 ];
 
 const COUNTED: [(&str, Counted); 2] = [
