@@ -54,6 +54,8 @@ pub(crate) enum LinkError {
     NotLetIn,
     #[error("the broker ended the connection: {0}")]
     Disconnected(String),
+    #[error("the broker ended the connection: SessionTakenOver")]
+    TakenOver,
     #[error("the broker refused the connection: {0}")]
     Refused(String),
     #[error("the broker refused the subscription to {0}")]
@@ -78,7 +80,7 @@ impl LinkError {
             Self::Socket(_) => "socket_failed",
             Self::Closed => "closed",
             Self::NotLetIn => "not_let_in",
-            Self::Disconnected(_) => "disconnected",
+            Self::Disconnected(_) | Self::TakenOver => "disconnected",
             Self::Refused(_) => "refused",
             Self::Subscription(_) => "subscription_refused",
             Self::Malformed(_) => "malformed",
@@ -468,6 +470,7 @@ impl<'a> Connection<'a> {
                 Packet::PubRel(packet_id) => self.released(packet_id)?,
                 Packet::PubAck(..) => return Err(LinkError::Unexpected("PUBACK")),
                 Packet::Disconnect(reason) => return Err(LinkError::Disconnected(reason)),
+                Packet::TakenOver => return Err(LinkError::TakenOver),
                 Packet::Unexpected(what) => return Err(LinkError::Unexpected(what)),
             }
         }

@@ -596,6 +596,134 @@ async fn p1_a_session_that_is_left_is_not_taken_up_before_all_links_of_its_broke
     }
 }
 
+/// A link, and a session of before that is not configured any more, at a listener.
+async fn bench_with_left(version: Version) -> (Bench, MqttBrokerOptions, tempfile::TempDir) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let link = |name: &str| MqttBrokerOptions {
+        name: name.to_owned(),
+        client_id: name.to_owned(),
+        address: ("127.0.0.1".into(), listener.local_addr().unwrap().port()),
+        version,
+        ..MqttBrokerOptions::default()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let file = Some(dir.path().join("sessions/mqtt"));
+    let left = link("left");
+    Sessions::kept(file.clone(), std::slice::from_ref(&left)).let_in(&left, "left");
+    let now = link("a");
+    let sessions = Sessions::kept(file, std::slice::from_ref(&now));
+    let bench = bench_of_links(listener, std::slice::from_ref(&now), &sessions);
+    (bench, now, dir)
+}
+
+impl Bench {
+    /// The next connection, which is of the session that is left.
+    async fn left(&self, version: Version, session: bool) -> TcpStream {
+        let (mut socket, connect) = self.connected().await;
+        assert!(connect.ends_with(b"left"), "{connect:?}");
+        introduce_left(&mut socket, version, session).await;
+        socket
+    }
+
+    /// The next two: that of the link, and that.
+    async fn both(&self, version: Version) -> (TcpStream, TcpStream) {
+        let (first, second) = (self.connected().await, self.connected().await);
+        let ((mut a, _), (mut left, connect)) = match first.1.ends_with(b"left") {
+            true => (second, first),
+            false => (first, second),
+        };
+        assert!(connect.ends_with(b"left"), "{connect:?}");
+        self.introduce(&mut a, version, true).await;
+        introduce_left(&mut left, version, true).await;
+        (a, left)
+    }
+}
+
+/// Lets in the connection of a session that is left, with that or without, and unsubscribes it.
+async fn introduce_left(socket: &mut TcpStream, version: Version, session: bool) {
+    let present = u8::from(session);
+    let (connack, unsuback): (&[u8], &[u8]) = match version {
+        Version::V311 => (&[0x20, 2, present, 0], &[0xb0, 2, 0, 2]),
+        Version::V5 => (&[0x20, 3, present, 0, 0], &[0xb0, 4, 0, 2, 0, 0]),
+    };
+    socket.write_all(connack).await.unwrap();
+    if session {
+        assert_eq!(packet(socket).await[0], 0xa2, "UNSUBSCRIBE");
+        socket.write_all(unsuback).await.unwrap();
+    }
+}
+
+/// How many sessions are left to a link at the next start.
+fn left_to(link: &MqttBrokerOptions, dir: &tempfile::TempDir) -> usize {
+    let file = Some(dir.path().join("sessions/mqtt"));
+    let next = Sessions::kept(file, std::slice::from_ref(link));
+    next.left_to(link).len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_a_session_that_is_left_is_read_on_whatever_happens_to_its_connections() {
+    for version in [Version::V311, Version::V5] {
+        let (bench, now, dir) = bench_with_left(version).await;
+        let mut a = bench.subscribed(version).await;
+        let mut left = bench.left(version, true).await;
+        // The broker is stopped, and says so if it can.
+        for packet_id in 1..=4 {
+            publish(&mut left, version, packet_id, READING).await;
+            bench.settle_next();
+            assert_eq!(packet(&mut left).await, [0x40, 2, 0, packet_id as u8]);
+            if version == Version::V5 {
+                left.write_all(&[0xe0, 2, 0x8b, 0]).await.unwrap();
+            }
+            drop((left, a));
+            (a, left) = bench.both(version).await;
+        }
+        // It flaps, and brings nothing.
+        for _ in 0..2 * TURNED_OUT_MAX {
+            drop((left, a));
+            (a, left) = bench.both(version).await;
+        }
+        // The connection alone is cut, and brings something each time.
+        for packet_id in 1..=4 {
+            publish(&mut left, version, packet_id, READING).await;
+            bench.settle_next();
+            assert_eq!(packet(&mut left).await, [0x40, 2, 0, packet_id as u8]);
+            drop(left);
+            left = bench.left(version, true).await;
+        }
+        assert_eq!(left_to(&now, &dir), 1, "it is there still");
+        // Its broker has lost it.
+        drop(left);
+        let mut left = bench.left(version, false).await;
+        assert_eq!(packet(&mut left).await, [0xc0, 0], "is there anything");
+        left.write_all(&[0xd0, 0]).await.unwrap();
+        assert_eq!(packet(&mut left).await, [0xe0, 0], "it takes its leave");
+        bench.connected().await;
+        drop(a);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_a_session_that_another_process_takes_is_left_to_it() {
+    // Version 5 says so. Of 3.1.1 the connection ends, again and again, and no other.
+    for (version, times) in [(Version::V5, 1), (Version::V311, TURNED_OUT_MAX)] {
+        let (bench, now, dir) = bench_with_left(version).await;
+        let _a = bench.subscribed(version).await;
+        for _ in 0..times {
+            assert_eq!(left_to(&now, &dir), 1);
+            let mut left = bench.left(version, true).await;
+            if version == Version::V5 {
+                left.write_all(&[0xe0, 2, 0x8e, 0]).await.unwrap();
+            }
+        }
+        let until = Instant::now() + WITHIN;
+        while bench.links.states().len() > 1 {
+            assert!(Instant::now() < until, "{:?}", bench.links.states());
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(left_to(&now, &dir), 0, "{version:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_without_a_payload_removes_what_was_retained_and_is_no_reading() {
     for version in [Version::V311, Version::V5] {
