@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use ioc_core::record::Input;
 
 use crate::catalogue::Catalogue;
-use crate::door::{Arrivals, DoorOptions, Encoded, Lane};
+use crate::door::{Arrivals, DoorOptions, Encoded, Lane, Lanes, WhenFull};
 use crate::formats::mapping::{Format, Moment};
 use crate::formats::tests::{catalogue, gauges};
 
@@ -46,9 +46,32 @@ async fn bench_of(
         ..MqttBrokerOptions::default()
     };
     change(&mut options);
-    let sessions = Sessions::default();
     let catalogue = Arc::new(ArcSwap::from_pointee(catalogue));
-    let (door, arrivals) = Door::new(DoorOptions::default(), catalogue);
+    bench_of_door(
+        listener,
+        options,
+        Door::new(DoorOptions::default(), catalogue),
+    )
+}
+
+/// The same, with another door.
+async fn bench_at(version: Version, door: DoorOptions) -> Bench {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = MqttBrokerOptions {
+        name: "city".into(),
+        address: ("127.0.0.1".into(), listener.local_addr().unwrap().port()),
+        version,
+        ..MqttBrokerOptions::default()
+    };
+    bench_of_door(listener, options, Door::new(door, Arc::default()))
+}
+
+fn bench_of_door(
+    listener: TcpListener,
+    options: MqttBrokerOptions,
+    (door, arrivals): (Door, Arrivals),
+) -> Bench {
+    let sessions = Sessions::default();
     let (stop, stopping) = watch::channel(false);
     let links = Links::default();
     let shown = links.clone();
@@ -339,6 +362,114 @@ async fn p1_a_message_of_quality_2_is_not_complete_before_it_is_durable() {
     bench
         .until(|state| state.contains("PUBREL before PUBREC"))
         .await;
+}
+
+/// What is owed for a message again must not be taken for the answer to the next one of its identifier.
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_a_message_of_quality_2_that_comes_again_is_answered_before_it_is_complete() {
+    for version in [Version::V311, Version::V5] {
+        let bench = bench(version, |_| {}).await;
+        let mut socket = bench.subscribed(version).await;
+        let next = || {
+            let arrival = bench.arrivals.queue(Lane::Telemetry).recv_timeout(WITHIN);
+            let arrival = arrival.unwrap();
+            bench.arrivals.release(&arrival);
+            arrival
+        };
+        publish_on(&mut socket, version, (0x34, TOPIC), 7, READING).await;
+        let first = next();
+        publish(&mut socket, version, 8, READING).await;
+        let between = next();
+        publish_on(&mut socket, version, (0x3c, TOPIC), 7, READING).await;
+        publish(&mut socket, version, 9, READING).await;
+        let behind = next();
+        first.ack.settle();
+        for _ in 0..2 {
+            assert_eq!(packet(&mut socket).await, [0x50, 2, 0, 7], "PUBREC");
+        }
+        // Once more, and its answer passes what is not durable.
+        publish_on(&mut socket, version, (0x3c, TOPIC), 7, READING).await;
+        assert_eq!(packet(&mut socket).await, [0x50, 2, 0, 7], "PUBREC");
+        socket.write_all(&[0x62, 2, 0, 7]).await.unwrap();
+        assert_eq!(packet(&mut socket).await, [0x70, 2, 0, 7], "PUBCOMP");
+        // Another message: nothing says that it is received before it is durable.
+        publish_on(&mut socket, version, (0x34, TOPIC), 7, READING).await;
+        let another = next();
+        between.ack.settle();
+        behind.ack.settle();
+        for packet_id in [8, 9] {
+            assert_eq!(packet(&mut socket).await, [0x40, 2, 0, packet_id]);
+        }
+        publish(&mut socket, version, 10, READING).await;
+        let last = next();
+        another.ack.settle();
+        last.ack.settle();
+        assert_eq!(packet(&mut socket).await, [0x50, 2, 0, 7], "PUBREC");
+        assert_eq!(packet(&mut socket).await, [0x40, 2, 0, 10]);
+    }
+}
+
+/// A broker that has given up a message takes what is said of it for the one that has its identifier.
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_a_message_of_quality_2_that_takes_the_place_of_another_is_answered_for_itself() {
+    for version in [Version::V311, Version::V5] {
+        let bench = bench(version, |_| {}).await;
+        let mut socket = bench.subscribed(version).await;
+        let next = || {
+            let arrival = bench.arrivals.queue(Lane::Telemetry).recv_timeout(WITHIN);
+            let arrival = arrival.unwrap();
+            bench.arrivals.release(&arrival);
+            arrival
+        };
+        publish_on(&mut socket, version, (0x34, TOPIC), 7, READING).await;
+        let given_up = next();
+        publish(&mut socket, version, 8, READING).await;
+        let between = next();
+        publish_on(&mut socket, version, (0x34, TOPIC), 7, READING).await;
+        let another = next();
+        given_up.ack.settle();
+        between.ack.settle();
+        assert_eq!(
+            packet(&mut socket).await,
+            [0x40, 2, 0, 8],
+            "of the first nothing"
+        );
+        another.ack.settle();
+        assert_eq!(packet(&mut socket).await, [0x50, 2, 0, 7], "PUBREC");
+        // A third one, and the broker goes on with what was said of the second.
+        publish_on(&mut socket, version, (0x34, TOPIC), 7, READING).await;
+        let third = next();
+        socket.write_all(&[0x62, 2, 0, 7]).await.unwrap();
+        bench
+            .until(|state| state.contains("PUBREL before PUBREC"))
+            .await;
+        third.ack.settle();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_a_message_that_is_released_too_early_is_at_the_door_before_its_broker_is_left() {
+    for version in [Version::V311, Version::V5] {
+        let options = DoorOptions {
+            waiting_bytes_max: Lanes::each(|_| 1),
+            when_full: WhenFull::Wait,
+            ..DoorOptions::default()
+        };
+        let bench = bench_at(version, options).await;
+        let mut socket = bench.subscribed(version).await;
+        for packet_id in 1..=3 {
+            publish_on(&mut socket, version, (0x34, TOPIC), packet_id, READING).await;
+        }
+        socket.write_all(&[0x62, 2, 0, 3]).await.unwrap();
+        // Two of them wait for the first to be taken out.
+        let mut taken = 0;
+        while taken < 3 {
+            taken += bench.next_arrival().records();
+        }
+        bench
+            .until(|state| state.contains("PUBREL before PUBREC"))
+            .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
