@@ -9,6 +9,7 @@
 
 pub mod links;
 mod backoff;
+mod dial;
 mod epoch;
 pub mod tls;
 pub mod mqtt;
