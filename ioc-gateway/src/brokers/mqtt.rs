@@ -246,7 +246,8 @@ fn nth(number: u16) -> String {
 const FEEDBACK: &str = "ioc/v1/feedback/";
 
 /// How often in a row the broker may hang up on us alone, without a reason, before a session that is read
-/// out is taken for another process's: of 3.1.1 it says no more when it gives that to somebody else.
+/// out is taken for another process's: 3.1.1 has no word for that, and mosquitto 2.0 does not say it in
+/// version 5 either.
 const TURNED_OUT_MAX: u32 = 3;
 
 /// For how long the connections beside one that was hung up on are watched: as long as they may take to
