@@ -3,7 +3,8 @@
 //! Arrives: connections. Leaves: requests for the router. Promise: a connection that says nothing,
 //! never ends its request's head, or does not take its answer, is closed; one beyond the bound is
 //! answered 503 and closed at once, but while others ask for nothing the one of them that has been
-//! idle for longest gives way to it; none disturbs another; beyond loopback nothing is served, for
+//! idle for longest gives way to it; a client that ends its side behind a request is answered, if that
+//! does not take too long; none disturbs another; beyond loopback nothing is served, for
 //! nobody is asked who he is (P8). Not here: bodies and their deadlines (the intake's), sessions
 //! (the window's). Next: `ioc-gateway/src/http.rs`, `ioc-ws/src/server.rs`.
 
@@ -31,7 +32,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use self::patience::{Patience, Patient};
-use self::placed::{Placed, Serving};
+use self::placed::{Asked, Placed, Serving};
 use ioc_gateway::places::Places;
 
 use crate::host::HostError;
@@ -58,6 +59,9 @@ pub struct Limits {
     /// How long a client may take nothing of an answer; then it is closed. One that takes less
     /// than 16 KiB a second for so long is closed too.
     pub write_wait_max: Duration,
+    /// How long a client that has ended its side (`nc -N` does) is owed the answer to what it has asked.
+    /// One that has gone altogether looks the same until something is written to it.
+    pub answer_wait_max: Duration,
 }
 
 impl Default for Limits {
@@ -69,6 +73,7 @@ impl Default for Limits {
             head_bytes_max: 32 << 10,
             headers_max: 100,
             write_wait_max: Duration::from_secs(30),
+            answer_wait_max: Duration::from_secs(30),
         }
     }
 }
@@ -139,13 +144,14 @@ async fn connected(
     let patience = Patience::default();
     let wait_max = limits.write_wait_max;
     let stream = Patient::new(stream, wait_max, patience.clone(), telemetry::http_stalled);
-    let stream = stream.telling(Arc::clone(&serving));
+    let stream = stream.telling(Arc::clone(&serving), limits.answer_wait_max);
     let router = TowerToHyperService::new(router);
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let is_refused = is_kept && ioc_gateway::http::is_pushed(request.uri().path());
         let patience = patience.clone();
         let is_refused = !serving.begins() || is_refused;
         let placed = Arc::clone(&serving);
+        let request = request.map(|body| Asked::new(body, Arc::clone(&serving)));
         let answer = (!is_refused).then(|| router.call(request));
         async move {
             let Some(answer) = answer else {
@@ -228,9 +234,75 @@ mod tests {
         let router = Router::new()
             .route("/", get(|| async { "here" }))
             .route("/large", get(|| async { large }))
+            .route("/slow", get(slow).post(echo))
             .route("/endless", get(|| async { Body::from_stream(endless()) }));
         tokio::spawn(serve(listener, router, limits, stopping));
         (address, stop)
+    }
+
+    /// An answer that has to be waited for, as that to a push whose readings are not durable yet.
+    async fn slow() -> String {
+        sleep(Duration::from_millis(100)).await;
+        "at last".to_owned()
+    }
+
+    async fn echo(said: String) -> String {
+        slow().await + &said
+    }
+
+    /// The same as [`told`], of a client that ends its side behind them.
+    async fn told_last(to: SocketAddr, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(to).await.unwrap();
+        let mut text = Vec::new();
+        let exchange = async {
+            stream.write_all(bytes).await.unwrap();
+            stream.shutdown().await.unwrap();
+            let _ = stream.read_to_end(&mut text).await;
+        };
+        let ended = timeout(DEADLINE, exchange).await;
+        ended.expect("the connection is closed");
+        String::from_utf8(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_ends_its_side_behind_a_request_is_answered() {
+        let (address, _stop) = server(Limits::default()).await;
+        let post = b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n!";
+        let chunks = b"POST /slow HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
+            1\r\n!\r\n0\r\n\r\n";
+        let get = b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n";
+        for (asked, answer) in [
+            (&get[..], "at last"),
+            (post, "at last!"),
+            (chunks, "at last!"),
+        ] {
+            let began = Instant::now();
+            let text = told_last(address, asked).await;
+            assert!(
+                text.starts_with("HTTP/1.1 200") && text.ends_with(answer),
+                "{text}"
+            );
+            assert!(began.elapsed() < Limits::default().answer_wait_max / 2);
+        }
+        let large = told_last(address, b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert!(large.len() > 64 << 20, "{}", large.len());
+    }
+
+    #[tokio::test]
+    async fn p5_who_ends_its_side_within_a_request_or_for_too_long_is_not_waited_for() {
+        let limits = Limits {
+            answer_wait_max: Duration::from_millis(50),
+            ..Limits::default()
+        };
+        let (address, _stop) = server(limits).await;
+        let endless = told_last(address, b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert!(endless.starts_with("HTTP/1.1 200"), "{endless}");
+        let (address, _stop) = server(Limits::default()).await;
+        let began = Instant::now();
+        let part = b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n!";
+        let part = told_last(address, part).await;
+        assert!(!part.contains("at last"), "{part}");
+        assert!(began.elapsed() < Limits::default().answer_wait_max / 2);
     }
 
     /// What a connection is told for these bytes, until it is closed.
@@ -252,6 +324,7 @@ mod tests {
         let limits = Limits {
             connections_max: 1,
             kept_for_people: 0,
+            answer_wait_max: Duration::from_millis(50),
             ..Limits::default()
         };
         let (address, _stop) = server(limits).await;

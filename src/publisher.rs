@@ -43,11 +43,11 @@ pub use tally::{Latency, Percentiles, Tally};
 /// The longest wait for a TCP connection and for its CONNACK.
 pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// PINGREQ is sent this often; an unanswered one breaks the connection.
-const PING_EVERY: Duration = Duration::from_secs(15);
+pub(crate) const PING_EVERY: Duration = Duration::from_secs(15);
 /// How often a connection looks at the clock: for pings and for patience.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Bytes encoded ahead of the socket, at most, and one message more.
-const OUT_BYTES_MAX: usize = 64 << 10;
+pub(crate) const OUT_BYTES_MAX: usize = 64 << 10;
 /// The longest packet that is read: a publisher is only sent acknowledgements.
 const PACKET_BYTES_MAX: usize = 4096;
 /// What every answer to CONNECT begins with (MQTT 3.1.1 section 3.2.1).
@@ -211,27 +211,9 @@ impl Publisher {
     }
 
     async fn connect(&mut self) -> Result<Box<dyn Socket>, LinkError> {
-        let address = &self.options.address.0;
-        let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
-        // Without this, small writes wait for the other side's delayed TCP acknowledgements.
-        stream.set_nodelay(true)?;
-        let mut stream: Box<dyn Socket> = match &self.options.access.tls {
-            None => Box::new(stream),
-            Some(tls) => Box::new(tls.shake_hands(&address.host, stream).await?),
-        };
-        let mut connect = Connect::new(self.options.client_id.as_str());
-        connect.keep_alive = 2 * PING_EVERY.as_secs() as u16;
-        if let Some(Credentials { user, password }) = &self.options.access.credentials {
-            connect.set_login(user.as_str(), password.as_str());
-        }
         self.out.clear();
-        connect.write(&mut self.out)?;
-        stream.write_all_buf(&mut self.out).await?;
-        stream.flush().await?;
-        match read_connack(&mut *stream, address).await?.code {
-            ConnectReturnCode::Success => Ok(stream),
-            code => Err(LinkError::Refused(code)),
-        }
+        let options = &self.options;
+        introduced(&options.address, &options.access, &options.client_id).await
     }
 
     /// Everything that the last connection left unacknowledged, in order.
@@ -390,8 +372,36 @@ impl fmt::Debug for Publisher {
     }
 }
 
+/// Connects to a broker; ready when it has let us in.
+pub(crate) async fn introduced(
+    MqttAddress(address, _): &MqttAddress,
+    access: &Access,
+    client_id: &str,
+) -> Result<Box<dyn Socket>, LinkError> {
+    let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
+    // Without this, small writes wait for the other side's delayed TCP acknowledgements.
+    stream.set_nodelay(true)?;
+    let mut stream: Box<dyn Socket> = match &access.tls {
+        None => Box::new(stream),
+        Some(tls) => Box::new(tls.shake_hands(&address.host, stream).await?),
+    };
+    let mut connect = Connect::new(client_id);
+    connect.keep_alive = 2 * PING_EVERY.as_secs() as u16;
+    if let Some(Credentials { user, password }) = &access.credentials {
+        connect.set_login(user.as_str(), password.as_str());
+    }
+    let mut out = BytesMut::new();
+    connect.write(&mut out)?;
+    stream.write_all_buf(&mut out).await?;
+    stream.flush().await?;
+    match read_connack(&mut *stream, address).await?.code {
+        ConnectReturnCode::Success => Ok(stream),
+        code => Err(LinkError::Refused(code)),
+    }
+}
+
 /// What packets come and go by.
-trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
 
@@ -399,7 +409,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
 ///
 /// # Cancel safety
 /// What was written is gone from `out`, and `is_flushed` says whether it has left.
-async fn write_on(
+pub(crate) async fn write_on(
     writer: &mut (impl AsyncWrite + Unpin),
     out: &mut BytesMut,
     is_flushed: &mut bool,
@@ -444,7 +454,7 @@ fn look_regularly() -> Interval {
 }
 
 /// The packet identifier after this one; 0 is none (MQTT 3.1.1 section 2.3.1).
-const fn after(packet_id: u16) -> u16 {
+pub(crate) const fn after(packet_id: u16) -> u16 {
     if packet_id == u16::MAX {
         1
     } else {

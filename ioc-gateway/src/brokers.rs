@@ -5,10 +5,11 @@
 //! when it is durable here, and on the connection that brought it: what the broker keeps is judged
 //! once, however often a link breaks. A link that is down is tried again for ever, and says so.
 //! Next: `brokers/mqtt.rs`, `brokers/nats.rs`; `brokers/epoch.rs`, what one connection owes;
-//! `brokers/tls.rs`.
+//! `brokers/dial.rs`, `brokers/tls.rs`.
 
 pub mod links;
 mod backoff;
+mod dial;
 mod epoch;
 pub mod tls;
 pub mod mqtt;

@@ -3,15 +3,16 @@
 //! Arrives: an accepted connection. Leaves: the same, whose writes fail once the client has made us
 //! wait for too long. Promise: patience is spent while bytes lie unwritten and earned by bytes that
 //! the client takes, so neither one that reads nothing nor one that reads a byte now and then holds
-//! a place for long, and one on a slow line gets all of a large answer. Not here: reading, which
-//! the server bounds; streams, which have a bound of their own and [free](Patience::free)
+//! a place for long, and one on a slow line gets all of a large answer. Who has ended its own side behind a
+//! whole request gets the answer all the same: that it will say no more is kept from the server until then,
+//! or for so long. Not here: reading otherwise, which the server bounds; streams, which have a bound of their own and [free](Patience::free)
 //! themselves from this one. Next: `placed.rs`.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -48,6 +49,12 @@ pub struct Patient<S> {
     patience: Patience,
     impatient: fn(),
     serving: Option<Arc<Serving>>,
+    /// How long a client that says no more is answered,
+    last_answer_max: Duration,
+    /// until when, once it has ended its side,
+    ended: Option<Pin<Box<Sleep>>>,
+    /// and whom it is kept from.
+    reader: Option<Waker>,
 }
 
 impl<S> Patient<S> {
@@ -62,15 +69,35 @@ impl<S> Patient<S> {
             patience,
             impatient,
             serving: None,
+            last_answer_max: Duration::ZERO,
+            ended: None,
+            reader: None,
         }
     }
 
-    /// Tells this connection when all that was handed on is written.
-    pub fn telling(self, serving: Arc<Serving>) -> Self {
+    /// Tells this connection when all that was handed on is written. What it owes to a client that says no
+    /// more is waited for so long.
+    pub fn telling(self, serving: Arc<Serving>, last_answer_max: Duration) -> Self {
         Self {
             serving: Some(serving),
+            last_answer_max,
             ..self
         }
+    }
+
+    /// Ready when it may be told that the client says no more: it is owed no answer, or not any longer.
+    fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let last_answer_max = self.last_answer_max;
+        let ended = self
+            .ended
+            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + last_answer_max)));
+        let owes = |serving: &Arc<Serving>| serving.owes_answer();
+        let is_owed = !self.patience.is_free() && self.serving.as_ref().is_some_and(owes);
+        if is_owed && ended.as_mut().poll(cx).is_pending() {
+            self.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(())
     }
 
     /// Counts what came of an attempt to write.
@@ -122,7 +149,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        if self.ended.is_none() && buffer.remaining() > 0 {
+            ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        }
+        if buffer.filled().len() == before && buffer.remaining() > 0 {
+            ready!(self.poll_ended(cx));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -153,6 +187,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
         if let (Poll::Ready(Ok(())), Some(serving)) = (&flushed, &self.serving) {
             serving.is_written();
+            if let Some(reader) = self.reader.take() {
+                reader.wake();
+            }
         }
         flushed
     }

@@ -1,7 +1,7 @@
 //! A connection that keeps its place busy until its answer is written.
 //!
-//! Arrives: the body of an answer, and word that all that was handed on is written. Leaves: the same
-//! body; when it is over, or given up, and its last byte is written, the connection asks for nothing
+//! Arrives: the bodies of a request and of its answer, and word that all that was handed on is written.
+//! Leaves: the same bodies, and whether an answer is owed to a request that was heard to its end; when it is over, or given up, and its last byte is written, the connection asks for nothing
 //! any more and may give way to others. An answer may lie in the socket's buffers as a whole, so
 //! that its body is over says little.
 
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
-use hyper::body::{Frame, SizeHint};
+use hyper::body::{Frame, Incoming, SizeHint};
 use ioc_gateway::places::Place;
 
 /// A connection's place, and what is under way on it. One task serves the connection, so nothing
@@ -23,6 +23,8 @@ pub(super) struct Serving {
     under_way: AtomicUsize,
     /// Whether an answer was begun since all was written.
     owes: AtomicBool,
+    /// Whether the rest of a request is to come.
+    hears: AtomicBool,
 }
 
 impl Serving {
@@ -31,6 +33,7 @@ impl Serving {
             place,
             under_way: AtomicUsize::new(0),
             owes: AtomicBool::new(false),
+            hears: AtomicBool::new(false),
         })
     }
 
@@ -39,6 +42,11 @@ impl Serving {
         self.under_way.fetch_add(1, Ordering::Relaxed);
         self.owes.store(true, Ordering::Relaxed);
         self.place.claim()
+    }
+
+    /// Whether a request was heard to its end, and not all of its answer is written.
+    pub fn owes_answer(&self) -> bool {
+        self.owes.load(Ordering::Relaxed) && !self.hears.load(Ordering::Relaxed)
     }
 
     /// All that was handed on is written.
@@ -54,7 +62,54 @@ impl Serving {
     }
 }
 
-/// A body, and the connection that it is written to.
+/// The body of a request, and the connection that it comes over.
+pub(super) struct Asked {
+    body: Incoming,
+    serving: Arc<Serving>,
+}
+
+impl Asked {
+    pub fn new(body: Incoming, serving: Arc<Serving>) -> Self {
+        let asked = Self { body, serving };
+        asked.serving.hears.store(true, Ordering::Relaxed);
+        asked.listen();
+        asked
+    }
+
+    fn listen(&self) {
+        if hyper::body::Body::is_end_stream(&self.body) {
+            self.serving.hears.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+impl hyper::body::Body for Asked {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        match polled {
+            Poll::Ready(None) => self.serving.hears.store(false, Ordering::Relaxed),
+            Poll::Ready(Some(_)) => self.listen(),
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The body of an answer, and the connection that it is written to.
 pub(super) struct Placed {
     body: Body,
     serving: Arc<Serving>,

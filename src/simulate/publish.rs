@@ -23,7 +23,7 @@ use super::map::CityMap;
 use super::model::{City, CityOptions, natural_rate};
 use super::{Happenings, SimulateError};
 use crate::access::Access;
-use crate::args::{Broker, MqttAddress, NatsAddress, Transport};
+use crate::args::{Broker, MqttAddress, NatsAddress};
 use crate::progress::{span, thousands};
 use crate::publisher::{Message, NatsPublisher, NatsPublisherOptions, OnLink, Percentiles};
 use crate::publisher::{PublishError, Publisher, PublisherOptions, Quality, Tally, client_id};
@@ -205,15 +205,10 @@ impl Simulator {
     }
 
     /// The actuators of the city, where they can be reached, on this machine only: elsewhere a real
-    /// one may be meant, of which nobody but itself may say that it has obeyed. Nor over MQTT with
-    /// TLS, which no subscriber of ours speaks.
+    /// one may be meant, of which nobody but itself may say that it has obeyed.
     fn devices(&self, began: Instant) -> Option<Devices> {
         let options = &self.options;
-        let is_heard = match &options.to {
-            Broker::Mqtt(MqttAddress(_, transport)) => *transport == Transport::Plain,
-            Broker::Nats(_) => true,
-        };
-        let is_here = options.to.address().is_loopback() && is_heard;
+        let is_here = options.to.address().is_loopback();
         let may_obey = is_here && !options.map.actuators.is_empty();
         may_obey.then(|| Devices {
             at: options.to.clone(),

@@ -761,6 +761,50 @@ fn p1_a_link_that_is_called_otherwise_reads_what_its_session_holds() {
 }
 
 #[test]
+fn p1_p3_a_session_that_is_left_is_read_to_its_end_whatever_happens_to_its_broker() {
+    for version in ["5", "3.1.1"] {
+        let mut broker = Mosquitto::start();
+        let proxy = Proxy::new(broker.address);
+        let keys = format!("version: {version}, inflight_max: 10");
+        let mut city = City::new("mqtt", proxy.address, &keys);
+        city.wait_for_link(LINK, "up");
+        city.stop();
+        for _ in 0..4 {
+            city.publish(broker.address);
+        }
+        // It has another name, and so another session.
+        city.change("mqtt", proxy.address, &format!("name: hills, {keys}"));
+        proxy.set(Weather::Slow(Duration::from_millis(10)));
+        city.start();
+        let ends: [&dyn Fn(&mut Mosquitto); 3] = [
+            &|broker| {
+                broker.stop();
+                broker.start_again();
+            },
+            &|_| proxy.cut(),
+            &|broker| {
+                broker.stop();
+                broker.start_again();
+            },
+        ];
+        for end in ends {
+            let before = city.taken_from("mqtt_broker");
+            wait_for("some of it to be read", || {
+                (city.taken_from("mqtt_broker") > before).then_some(())
+            });
+            assert!(city.ready().contains("session ioc-city"), "it is read");
+            end(&mut broker);
+        }
+        proxy.set(Weather::Fair);
+        city.wait_until_judged();
+        wait_for("the session of before to be ended", || {
+            (!city.ready().contains("session")).then_some(())
+        });
+        city.check();
+    }
+}
+
+#[test]
 fn filters_that_overlap_bring_a_message_once() {
     let broker = Mosquitto::start();
     let keys = "topics: ['ioc/v1/readings/#', 'ioc/v1/readings/+', 'ioc/v1/readings/wl-1']";

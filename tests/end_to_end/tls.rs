@@ -1,18 +1,23 @@
 //! TLS to brokers elsewhere: what they say comes, and whom we do not trust is told nothing.
 
 use std::fs;
+use std::io::Read;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use async_nats::ConnectOptions;
 
 use crate::brokers::City;
 use crate::certificates::{Authority, NOW, PAST, Signed};
+use crate::devices;
+use crate::listener::Killed;
 use crate::mosquitto::{Mosquitto, free_port};
 use crate::nats::Nats;
 use crate::proxy::Proxy;
-use crate::support::{Server, Site, high_water, ioc, river_city, wait_for};
+use crate::support::{IOC, Server, Site, high_water, ioc, river_city, tool, wait_for};
 
 /// The name that certificates of brokers are for.
 const NAME: &str = "broker.test";
@@ -329,6 +334,7 @@ fn p8_what_publishes_speaks_tls_and_tells_nobody_else_anything() {
         }
         run(&args, done);
     }
+    obeys_over_tls(&broker, &with(&["simulate"], &mqtts, &flags));
     // Whom we do not trust is told nothing, and what to do is.
     let strangers = theirs.file();
     let strangers = [
@@ -344,6 +350,39 @@ fn p8_what_publishes_speaks_tls_and_tells_nobody_else_anything() {
     let said = run(&send(&format!("mqtt://{secure}"), &[], &flags), refused);
     assert!(said.contains("mqtts://"), "{said}");
     drop(broker);
+}
+
+/// The simulated actuators of a city obey what is published at the broker's other listener.
+fn obeys_over_tls(broker: &Mosquitto, simulate: &[String]) {
+    let city = tempfile::NamedTempFile::new().unwrap();
+    let place = "\"geometry\":{\"type\":\"Point\",\"coordinates\":[101.6,3.1]}";
+    let placed = devices::city().replace("\"geometry\":null", place);
+    fs::write(city.path(), placed).unwrap();
+    let mut command = Command::new(IOC);
+    let command = command
+        .args(simulate)
+        .args(["--city", city.path().to_str().unwrap()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let _simulated = Killed(command.spawn().unwrap());
+    let port = broker.address.port().to_string();
+    let at = ["-h", "127.0.0.1", "-p", &port, "-q", "1"];
+    let mut hears = tool("mosquitto_sub");
+    let hears = hears.args(at).args(["-t", "ioc/v1/feedback/gate:7"]);
+    let hears = hears.args(["-C", "1", "-W", "60"]).stdout(Stdio::piped());
+    let mut heard = Killed(hears.spawn().unwrap());
+    let order = r#"{"key":"c-1","command":"close","not_after":"2126-03-14T07:04:22Z"}"#;
+    wait_for("the actuator to obey", || {
+        let mut says = tool("mosquitto_pub");
+        let says = says.args(at).args(["-t", "ioc/v1/commands/gate:7"]);
+        assert!(says.args(["-m", order]).status().unwrap().success());
+        std::thread::sleep(Duration::from_millis(100));
+        heard.0.try_wait().unwrap()
+    });
+    let mut said = String::new();
+    let mut stdout = heard.0.stdout.take().unwrap();
+    stdout.read_to_string(&mut said).unwrap();
+    assert!(said.contains("begins to close"), "{said}");
 }
 
 #[test]

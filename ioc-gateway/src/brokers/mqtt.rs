@@ -6,7 +6,8 @@
 //! (section 4.6), and only on the connection that brought it. The session is the broker's to keep:
 //! what it took for us while we were away comes when we are back. Urgent topics have a connection
 //! of their own, so that no flood of others lies before them. Sessions that are not configured any more
-//! are read out and ended (`mqtt/sessions.rs`). Nothing is carried from one
+//! are read out and ended (`mqtt/sessions.rs`), over as many connections as it takes, but for one that
+//! another process has taken from us. Nothing is carried from one
 //! connection to the next but how long to wait, and what is left of the link's quota. Not here: what is published there
 //! (`mqtt/outgoing.rs`). Next: `mqtt/connection.rs`.
 
@@ -31,6 +32,8 @@ use self::chosen::Chosen;
 use self::connection::Ended;
 pub(crate) use self::connection::LinkError;
 pub(crate) use self::outgoing::Publishing;
+#[cfg(any(test, feature = "fuzzing"))]
+use self::packets::Packet;
 pub(crate) use self::packets::{Outgoing, Published};
 pub use self::sessions::Sessions;
 use super::Login;
@@ -198,11 +201,21 @@ impl Wanted {
         self.sessions.all_have_subscribed(&self.options).await;
     }
 
-    /// Whether a session that is to be ended is not taken up again: where that is taken from us,
-    /// another process may have it.
-    fn gives_up(&self, error: &LinkError) -> bool {
-        let is_taken = matches!(error, LinkError::Closed | LinkError::Disconnected(_));
-        self.is_to_end() && is_taken
+    /// Its connection broke, or was not made.
+    fn note_broke(&self) {
+        self.sessions.broke(&self.options, &self.client_id);
+    }
+
+    /// How often connections for what is configured have broken at its broker, if all of them are there.
+    fn beside(&self) -> Option<u64> {
+        self.sessions.beside(&self.options)
+    }
+
+    /// Leaves a session that is to be ended to the other process that may have it.
+    fn gives_up(&self, error: &LinkError) {
+        self.sessions.is_anothers(&self.options, &self.client_id);
+        telemetry::broker_session_given_up(self.link.name(), &error.to_string());
+        self.link.over();
     }
 
     const fn is_to_end(&self) -> bool {
@@ -231,6 +244,15 @@ fn nth(number: u16) -> String {
 
 /// What the topics begin with that devices answer on.
 const FEEDBACK: &str = "ioc/v1/feedback/";
+
+/// How often in a row the broker may hang up on us alone, without a reason, before a session that is read
+/// out is taken for another process's: 3.1.1 has no word for that, and mosquitto 2.0 does not say it in
+/// version 5 either.
+const TURNED_OUT_MAX: u32 = 3;
+
+/// For how long the connections beside one that was hung up on are watched: as long as they may take to
+/// notice that it was their broker that went away, or the way to it.
+const WATCHED: Duration = Duration::from_secs(1);
 
 /// So long a connection must have lasted for the next attempt to be made at once, if it brought
 /// nothing.
@@ -314,7 +336,7 @@ fn wanted(options: MqttBrokerOptions, sessions: &Sessions, links: &Links) -> Vec
 /// Keeps one connection: makes it again whenever it ends, until told to stop.
 async fn keep(wanted: Wanted, door: Door, mut stopping: watch::Receiver<bool>) {
     let mut backoff = Backoff::default();
-    let (wanted, entrance) = (Arc::new(wanted), Entrance::new(door));
+    let (wanted, entrance, mut turned_out) = (Arc::new(wanted), Entrance::new(door), 0);
     if wanted.is_to_end() {
         // Who waited for the others while connected would take a restart of the broker for another process.
         tokio::select! {
@@ -323,7 +345,7 @@ async fn keep(wanted: Wanted, door: Door, mut stopping: watch::Receiver<bool>) {
         }
     }
     loop {
-        let began = Instant::now();
+        let (began, beside) = (Instant::now(), wanted.beside());
         // In a task of its own: a panic of ours ends this connection and nothing else.
         let serving = connection::serve(Arc::clone(&wanted), entrance.clone(), stopping.clone());
         let (brought, error) = match tokio::spawn(serving).await {
@@ -333,26 +355,37 @@ async fn keep(wanted: Wanted, door: Door, mut stopping: watch::Receiver<bool>) {
                 telemetry::broker_session_over(wanted.link.name());
                 return wanted.link.over();
             }
-            Ok(Ended::Broke { error, .. }) if wanted.gives_up(&error) => {
-                wanted
-                    .sessions
-                    .is_anothers(&wanted.options, &wanted.client_id);
-                telemetry::broker_session_given_up(wanted.link.name(), &error.to_string());
-                return wanted.link.over();
-            }
             Ok(Ended::Broke { brought, error }) => (brought, error),
             Err(panic) => (false, LinkError::Panicked(panic.to_string())),
         };
-        if brought || began.elapsed() >= STABLE_AFTER {
+        if wanted.is_to_end() && matches!(error, LinkError::TakenOver) {
+            return wanted.gives_up(&error);
+        }
+        let is_stable = brought || began.elapsed() >= STABLE_AFTER;
+        if is_stable {
             backoff.reset();
         } else if wanted.link.is_up() {
             backoff.ease();
         }
         telemetry::broker_broke(wanted.link.name(), error.word());
         wanted.link.down(&error.to_string());
+        wanted.note_broke();
+        let is_hung_up = wanted.is_to_end() && matches!(error, LinkError::Closed);
+        let pause = match is_hung_up {
+            true => backoff.next().max(WATCHED),
+            false => backoff.next(),
+        };
         tokio::select! {
-            () = sleep(backoff.next()) => {}
+            () = sleep(pause) => {}
             () = told(&mut stopping) => break,
+        }
+        let is_alone = beside.is_some() && wanted.beside() == beside;
+        turned_out = match is_hung_up && is_alone && !brought {
+            true => turned_out + 1,
+            false => 0,
+        };
+        if turned_out == TURNED_OUT_MAX {
+            return wanted.gives_up(&error);
         }
     }
     wanted.link.ended();
@@ -377,7 +410,7 @@ pub(crate) fn packets_of_any(bytes: &[u8]) -> usize {
         let before = received.len();
         match version.read(&mut received) {
             // Nothing is read behind it.
-            Ok(None | Some(packets::Packet::Disconnect(_))) | Err(_) => return packets,
+            Ok(None | Some(Packet::Disconnect(_) | Packet::TakenOver)) | Err(_) => return packets,
             Ok(Some(_)) => assert!(received.len() < before, "a packet has bytes"),
         }
         packets += 1;

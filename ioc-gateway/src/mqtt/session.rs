@@ -31,7 +31,7 @@ use super::deliveries::{Deliveries, Delivery, Message, Subscription, Takes, Topi
 use super::registry::ClientKey;
 use crate::catalogue::Catalogue;
 use crate::door::{Counts, Door, Encoded, Inputs, Lane};
-use crate::exactly_once::{ExactlyOnce, Release};
+use crate::exactly_once::{ExactlyOnce, Receipt, Release};
 use crate::formats::{self, Reason, Reply, Workspace};
 use crate::options::MqttOptions;
 use crate::rights::Rights;
@@ -56,6 +56,8 @@ struct Owed {
     inputs: Counts,
     packet_id: u16,
     kind: AnswerKind,
+    /// Whether it is for a message of quality 2 that came again.
+    is_again: bool,
     /// Why the message is a dead letter. Not a sentence: thousands of these may wait.
     refused: Option<Reason>,
 }
@@ -98,6 +100,8 @@ pub(super) struct Session {
     /// Whether telemetry waits for the door and is folded meanwhile.
     pub folds: bool,
     owed: VecDeque<Owed>,
+    /// How many of these are for messages that came again.
+    owed_again: usize,
     exactly_once: ExactlyOnce,
     /// Who counts what waits in its queue.
     pub holding: Option<Arc<Holding>>,
@@ -152,6 +156,7 @@ impl Session {
             left_out_count: 0,
             folds: false,
             owed: VecDeque::new(),
+            owed_again: 0,
             exactly_once: ExactlyOnce::default(),
             holding: None,
             out: BytesMut::new(),
@@ -348,16 +353,40 @@ impl Session {
             self.left_out_count -= durable.count;
         }
         while let Some(owed) = self.owed.pop_front_if(|owed| settled.cover(owed.inputs)) {
+            self.owed_again -= usize::from(owed.is_again);
             self.answer(owed);
+        }
+        if self.owed_again > 0 {
+            self.answer_again();
         }
         if self.owed.is_empty() && self.owed.capacity() > OWED_ROOM_KEPT {
             self.owed = VecDeque::new();
         }
     }
 
+    /// Writes what is owed for messages that came again and of which the first was answered: their turn
+    /// may come behind PUBCOMP.
+    fn answer_again(&mut self) {
+        let mut owed = std::mem::take(&mut self.owed);
+        owed.retain(|owed| {
+            let is_due =
+                owed.is_again && self.exactly_once.again(owed.packet_id) != Receipt::Awaited;
+            if is_due {
+                self.owed_again -= 1;
+                self.answer(*owed);
+            }
+            !is_due
+        });
+        self.owed = owed;
+    }
+
     /// Writes what was owed.
     fn answer(&mut self, owed: Owed) {
         let (kind, packet_id) = (owed.kind, owed.packet_id);
+        // Of a message that was refused the client has forgotten the identifier: another one may have it.
+        if owed.is_again && self.exactly_once.again(packet_id) == Receipt::New {
+            return;
+        }
         match owed.refused {
             None => codec::put_answer(&mut self.out, kind, packet_id),
             Some(reason) => self.put_refused(kind, packet_id, reason),
@@ -444,15 +473,15 @@ impl Session {
         taken: &mut Taken,
     ) -> Result<(), CloseReason> {
         self.check_may_publish(publish)?;
-        let topic = self.aliases.topic_of(publish)?;
         taken.redelivered += u32::from(publish.duplicate);
-        if let Qos::Two(packet_id) = publish.qos
-            && !self.exactly_once.receive(packet_id)
-        {
-            self.took_for_the_same(packet_id, publish.duplicate, taken);
-            self.owe(publish.qos, None);
-            return Ok(());
+        if let Qos::Two(packet_id) = publish.qos {
+            // Also one that adds nothing may give its topic a number.
+            self.aliases.topic_of(publish)?;
+            if self.has_already(packet_id, publish.duplicate, taken) {
+                return Ok(());
+            }
         }
+        let topic = self.aliases.topic_of(publish)?;
         let event = publish.event();
         let message = formats::Message {
             topic,
@@ -535,12 +564,13 @@ impl Session {
             inputs: self.decoded(),
             packet_id,
             kind,
+            is_again: false,
             refused: refused.filter(|_| self.takes.version == Version::V5),
         };
         if self.in_flight() > 0 {
             self.owed.push_back(owed);
         } else {
-            // It came again, or nothing of it has to become durable; what came before is.
+            // Nothing of it has to become durable; what came before is.
             self.answer(owed);
         }
     }
@@ -562,10 +592,8 @@ impl Session {
         taken.packets += 1;
         taken.redelivered += u32::from(oversized.duplicate);
         if let Qos::Two(packet_id) = oversized.qos
-            && !self.exactly_once.receive(packet_id)
+            && self.has_already(packet_id, oversized.duplicate, taken)
         {
-            self.took_for_the_same(packet_id, oversized.duplicate, taken);
-            self.owe(oversized.qos, None);
             return;
         }
         oversized.append(&mut self.inputs, &self.source);
@@ -575,11 +603,28 @@ impl Session {
 
     /// Nothing tells a message whose identifier is held from the one that holds it (section 4.3.3):
     /// it is acknowledged and adds nothing. One that is not marked as sent again is another one.
-    fn took_for_the_same(&self, packet_id: u16, duplicate: bool, taken: &mut Taken) {
+    fn has_already(&mut self, packet_id: u16, duplicate: bool, taken: &mut Taken) -> bool {
+        match self.exactly_once.receive(packet_id) {
+            Receipt::New => return false,
+            Receipt::Awaited => {
+                self.owed_again += 1;
+                self.owed.push_back(Owed {
+                    inputs: self.decoded(),
+                    packet_id,
+                    kind: AnswerKind::Received,
+                    is_again: true,
+                    refused: None,
+                });
+            }
+            Receipt::Recorded => {
+                codec::put_answer(&mut self.out, AnswerKind::Received, packet_id);
+            }
+        }
         if !duplicate {
             taken.reused += 1;
             telemetry::mqtt_packet_id_reused(&self.source, packet_id);
         }
+        true
     }
 
     /// The PUBACK or PUBREC of a message that is durable as a dead letter. It ends the message as

@@ -22,7 +22,7 @@ use super::{Publishing, Purpose, Version, Wanted};
 use crate::brokers::epoch::{Entrance, Epoch};
 use crate::brokers::{HandshakeError, TlsError, tls, told};
 use crate::door::DoorClosed;
-use crate::exactly_once::{ExactlyOnce, Release};
+use crate::exactly_once::{ExactlyOnce, Receipt, Release};
 use crate::formats;
 use crate::telemetry::{self, Adapter};
 
@@ -54,6 +54,8 @@ pub(crate) enum LinkError {
     NotLetIn,
     #[error("the broker ended the connection: {0}")]
     Disconnected(String),
+    #[error("the broker ended the connection: SessionTakenOver")]
+    TakenOver,
     #[error("the broker refused the connection: {0}")]
     Refused(String),
     #[error("the broker refused the subscription to {0}")]
@@ -78,7 +80,7 @@ impl LinkError {
             Self::Socket(_) => "socket_failed",
             Self::Closed => "closed",
             Self::NotLetIn => "not_let_in",
-            Self::Disconnected(_) => "disconnected",
+            Self::Disconnected(_) | Self::TakenOver => "disconnected",
             Self::Refused(_) => "refused",
             Self::Subscription(_) => "subscription_refused",
             Self::Malformed(_) => "malformed",
@@ -255,6 +257,8 @@ enum Passed {
 struct Owed {
     upto: u64,
     by: Delivery,
+    /// Whether it is for a message of quality 2 that came again.
+    is_again: bool,
 }
 
 struct Connection<'a> {
@@ -267,6 +271,8 @@ struct Connection<'a> {
     /// For how long the broker keeps it while we are away, if it says so.
     session_s: Option<u32>,
     owed: VecDeque<Owed>,
+    /// How many of these are for messages that came again.
+    owed_again: usize,
     exactly_once: ExactlyOnce,
     received: BytesMut,
     /// What is being passed over.
@@ -276,6 +282,8 @@ struct Connection<'a> {
     unflushed: bool,
     keep_alive: KeepAlive,
     stopping: bool,
+    /// Why it is left, once the door has all that it brought.
+    leaves_for: Option<LinkError>,
     /// Filters that the broker may have and that are not wanted, until it is told.
     unwanted: Vec<String>,
     /// Of a session that is read out: whether all that came is acknowledged,
@@ -297,6 +305,8 @@ impl<'a> Connection<'a> {
             is_session_kept: false,
             session_s: None,
             owed: VecDeque::new(),
+            owed_again: 0,
+            leaves_for: None,
             exactly_once: ExactlyOnce::default(),
             received: BytesMut::new(),
             oversized: None,
@@ -322,6 +332,9 @@ impl<'a> Connection<'a> {
             self.epoch.hand_over()?;
             self.acknowledge();
             self.reply();
+            if let Some(error) = self.leaves_for.take_if(|_| self.epoch.outside() == 0) {
+                return Err(error);
+            }
             if self.stopping && self.out.is_empty() && self.epoch.in_flight() == 0 {
                 packets::put_disconnect(&mut self.out);
                 // The broker may be gone already: its session is as it was in any case.
@@ -334,7 +347,7 @@ impl<'a> Connection<'a> {
                 self.stopping = true;
                 continue;
             }
-            let reads = !self.stopping && self.has_room();
+            let reads = !self.stopping && self.leaves_for.is_none() && self.has_room();
             if !reads {
                 self.keep_alive.does_not_listen(Instant::now());
             }
@@ -437,7 +450,7 @@ impl<'a> Connection<'a> {
 
     /// Takes the packets that were received and have room.
     fn take(&mut self) -> Result<(), LinkError> {
-        while self.has_room() && !self.stopping {
+        while self.has_room() && !self.stopping && self.leaves_for.is_none() {
             match self.pass_over()? {
                 Passed::Nothing => {}
                 Passed::Part => break,
@@ -468,6 +481,7 @@ impl<'a> Connection<'a> {
                 Packet::PubRel(packet_id) => self.released(packet_id)?,
                 Packet::PubAck(..) => return Err(LinkError::Unexpected("PUBACK")),
                 Packet::Disconnect(reason) => return Err(LinkError::Disconnected(reason)),
+                Packet::TakenOver => return Err(LinkError::TakenOver),
                 Packet::Unexpected(what) => return Err(LinkError::Unexpected(what)),
             }
         }
@@ -560,9 +574,7 @@ impl<'a> Connection<'a> {
             return Err(LinkError::Unexpected("PUBLISH"));
         }
         self.something_came();
-        if self.has_already(message.delivery, message.duplicate) {
-            self.epoch.pass_over("received_already");
-            self.owe(message.delivery, message.duplicate);
+        if self.has_already(message.delivery, message.duplicate)? {
             return Ok(());
         }
         let attributes = message.event.iter();
@@ -593,12 +605,46 @@ impl<'a> Connection<'a> {
     }
 
     /// Whether a message of quality 2 is one that came over this connection before and is not released
-    /// (section 4.3.3). One that says that it does not come again is another one: a broker may have given
-    /// up the first, and readings are known by their ids.
-    fn has_already(&mut self, delivery: Delivery, duplicate: bool) -> bool {
-        match delivery {
-            Delivery::Unacknowledged | Delivery::Acknowledged(_) => false,
-            Delivery::ExactlyOnce(packet_id) => !self.exactly_once.receive(packet_id) && duplicate,
+    /// (section 4.3.3): it is passed over, and answered. One that says that it does not come again is another
+    /// one: a broker may have given up the first, and readings are known by their ids. Then the first is
+    /// answered no more: its PUBREC would be the other's, which need not be durable.
+    fn has_already(&mut self, delivery: Delivery, duplicate: bool) -> Result<bool, LinkError> {
+        let Delivery::ExactlyOnce(packet_id) = delivery else {
+            return Ok(false);
+        };
+        let receipt = self.exactly_once.receive(packet_id);
+        if receipt == Receipt::New {
+            return Ok(false);
+        }
+        if !duplicate {
+            self.exactly_once.renew(packet_id);
+            self.owed.retain(|owed| owed.by != delivery);
+            self.owed_again = self.owed.iter().filter(|owed| owed.is_again).count();
+            return Ok(false);
+        }
+        self.epoch.pass_over("received_already");
+        match receipt {
+            Receipt::Recorded => {
+                self.has_room_for_answers("more messages again than it reads answers")?;
+                packets::put_pubrec(&mut self.out, packet_id);
+                telemetry::broker_redelivered(1);
+            }
+            Receipt::New | Receipt::Awaited => {
+                self.owe(delivery, duplicate);
+                if let Some(owed) = self.owed.back_mut() {
+                    owed.is_again = true;
+                    self.owed_again += 1;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether so few answers wait that a broker may ask for another at once.
+    fn has_room_for_answers(&self, what: &'static str) -> Result<(), LinkError> {
+        match self.out.len() < ANSWERS_BYTES_MAX {
+            true => Ok(()),
+            false => Err(LinkError::Unexpected(what)),
         }
     }
 
@@ -650,9 +696,7 @@ impl<'a> Connection<'a> {
             duplicate,
             ..
         } = oversized;
-        if self.has_already(*delivery, *duplicate) {
-            self.epoch.pass_over("received_already");
-            self.owe(*delivery, *duplicate);
+        if self.has_already(*delivery, *duplicate)? {
             return Ok(());
         }
         let reject = oversized.reject();
@@ -669,7 +713,8 @@ impl<'a> Connection<'a> {
         }
         if by != Delivery::Unacknowledged {
             let upto = self.epoch.decoded();
-            self.owed.push_back(Owed { upto, by });
+            let is_again = false;
+            self.owed.push_back(Owed { upto, by, is_again });
         }
     }
 
@@ -677,13 +722,42 @@ impl<'a> Connection<'a> {
     fn acknowledge(&mut self) {
         let settled = self.epoch.settled();
         while let Some(owed) = self.owed.pop_front_if(|owed| owed.upto <= settled) {
-            match owed.by {
-                Delivery::Unacknowledged => {}
-                Delivery::Acknowledged(packet_id) => packets::put_puback(&mut self.out, packet_id),
+            self.owed_again -= usize::from(owed.is_again);
+            self.answer(owed);
+        }
+        if self.owed_again > 0 {
+            self.answer_again();
+        }
+    }
+
+    /// Writes what is owed for messages that came again and of which the first was answered: their turn
+    /// may come behind PUBCOMP.
+    fn answer_again(&mut self) {
+        let mut owed = mem::take(&mut self.owed);
+        owed.retain(|owed| {
+            let is_due = match owed.by {
                 Delivery::ExactlyOnce(packet_id) => {
-                    self.exactly_once.record(packet_id);
-                    packets::put_pubrec(&mut self.out, packet_id);
+                    owed.is_again && self.exactly_once.again(packet_id) != Receipt::Awaited
                 }
+                Delivery::Unacknowledged | Delivery::Acknowledged(_) => false,
+            };
+            if is_due {
+                self.owed_again -= 1;
+                self.answer(*owed);
+            }
+            !is_due
+        });
+        self.owed = owed;
+    }
+
+    /// Writes what was owed.
+    fn answer(&mut self, owed: Owed) {
+        match owed.by {
+            Delivery::Unacknowledged => {}
+            Delivery::Acknowledged(packet_id) => packets::put_puback(&mut self.out, packet_id),
+            Delivery::ExactlyOnce(packet_id) => {
+                self.exactly_once.record(packet_id);
+                packets::put_pubrec(&mut self.out, packet_id);
             }
         }
     }
@@ -695,13 +769,13 @@ impl<'a> Connection<'a> {
             return Err(LinkError::Unexpected("PUBREL"));
         }
         self.something_came();
-        if self.out.len() >= ANSWERS_BYTES_MAX {
-            let what = "more PUBRELs than it reads answers";
-            return Err(LinkError::Unexpected(what));
-        }
+        self.has_room_for_answers("more PUBRELs than it reads answers")?;
         match self.exactly_once.release(packet_id) {
-            // To answer would be to say that the message is durable.
-            Release::TooEarly => return Err(LinkError::Unexpected("PUBREL before PUBREC")),
+            // To answer would be to say that the message is durable. It does not come again: the door has to
+            // have it before the broker is left.
+            Release::TooEarly => {
+                self.leaves_for = Some(LinkError::Unexpected("PUBREL before PUBREC"));
+            }
             Release::Released | Release::Unknown => packets::put_pubcomp(&mut self.out, packet_id),
         }
         Ok(())

@@ -170,6 +170,7 @@ impl Publishing {
         match packet {
             Packet::PingResp => Ok(()),
             Packet::Disconnect(reason) => Err(LinkError::Disconnected(reason)),
+            Packet::TakenOver => Err(LinkError::TakenOver),
             Packet::ConnAck { .. } => Err(LinkError::Unexpected("CONNACK")),
             Packet::SubAck(_) | Packet::UnsubAck { .. } => Err(LinkError::Unexpected("SUBACK")),
             Packet::Publish(_) => Err(LinkError::Unexpected("PUBLISH")),

@@ -48,6 +48,8 @@ pub(super) enum Packet {
     PingResp,
     /// The broker ends the connection, for this reason.
     Disconnect(String),
+    /// The broker ends the connection, for another one has our session (5.0: section 3.1.4).
+    TakenOver,
     /// What no broker sends to us.
     Unexpected(&'static str),
 }
@@ -144,19 +146,29 @@ pub(crate) struct Malformed(pub(super) String);
 impl Version {
     /// The next packet; `None` if it has not come whole yet.
     pub(super) fn read(self, bytes: &mut BytesMut) -> Result<Option<Packet>, Malformed> {
+        let whole = bytes.len();
         match self {
             Self::V311 => match v4::Packet::read(bytes, PACKET_BYTES_MAX as usize) {
                 Ok(packet) => Ok(Some(of_v4(packet))),
-                Err(mqttbytes::Error::InsufficientBytes(_)) => Ok(None),
+                // One that is whole was taken off.
+                Err(mqttbytes::Error::InsufficientBytes(_)) if bytes.len() == whole => Ok(None),
                 Err(error) => Err(Malformed(error.to_string())),
             },
-            // `rumqttc` does not know a DISCONNECT without a reason (5.0: section 3.14.2.1).
+            // `rumqttc` knows neither a DISCONNECT without a reason nor one with that alone (5.0: sections
+            // 3.14.2.1 and 3.14.2.2.1).
             Self::V5 if bytes.starts_with(&[0xe0, 0]) => {
                 Ok(Some(Packet::Disconnect("no reason given".to_owned())))
             }
+            Self::V5 if bytes.starts_with(&[0xe0, 1]) => {
+                let reason = bytes.get(2).map(|reason| (*reason).try_into());
+                Ok(reason.map(|reason| match reason {
+                    Ok(reason) => disconnected(reason),
+                    Err(_) => Packet::Disconnect("a reason that MQTT does not know".to_owned()),
+                }))
+            }
             Self::V5 => match v5::Packet::read(bytes, Some(PACKET_BYTES_MAX)) {
                 Ok(packet) => Ok(Some(of_v5(packet))),
-                Err(mqttbytes5::Error::InsufficientBytes(_)) => Ok(None),
+                Err(mqttbytes5::Error::InsufficientBytes(_)) if bytes.len() == whole => Ok(None),
                 Err(error) => Err(Malformed(error.to_string())),
             },
         }
@@ -450,9 +462,7 @@ fn of_v5(packet: v5::Packet) -> Packet {
         }
         v5::Packet::Publish(publish) => Packet::Publish(message_of_v5(publish)),
         v5::Packet::PingResp(_) => Packet::PingResp,
-        v5::Packet::Disconnect(disconnect) => {
-            Packet::Disconnect(format!("{:?}", disconnect.reason_code))
-        }
+        v5::Packet::Disconnect(disconnect) => disconnected(disconnect.reason_code),
         v5::Packet::Auth(_) => Packet::Unexpected("AUTH"),
         v5::Packet::Connect(..) => Packet::Unexpected("CONNECT"),
         v5::Packet::PubAck(ack) => Packet::PubAck(ack.pkid, published(ack.reason)),
@@ -470,6 +480,13 @@ fn of_v5(packet: v5::Packet) -> Packet {
             }
         }
         v5::Packet::PingReq(_) => Packet::Unexpected("PINGREQ"),
+    }
+}
+
+fn disconnected(reason: v5::DisconnectReasonCode) -> Packet {
+    match reason {
+        v5::DisconnectReasonCode::SessionTakenOver => Packet::TakenOver,
+        reason => Packet::Disconnect(format!("{reason:?}")),
     }
 }
 
@@ -554,11 +571,39 @@ mod tests {
     #[test]
     fn a_farewell_needs_no_reason() {
         let read = |bytes: &[u8]| Version::V5.read(&mut BytesMut::from(bytes));
-        for bytes in [&[0xe0, 0][..], &[0xe0, 2, 0x8e, 0]] {
+        for bytes in [
+            &[0xe0, 0][..],
+            &[0xe0, 2, 0x8b, 0],
+            &[0xe0, 1, 0x8b],
+            &[0xe0, 1, 0x01],
+        ] {
             assert!(
                 matches!(read(bytes), Ok(Some(Packet::Disconnect(_)))),
                 "{bytes:?}"
             );
+        }
+        for bytes in [&[0xe0, 1, 0x8e][..], &[0xe0, 2, 0x8e, 0]] {
+            assert!(
+                matches!(read(bytes), Ok(Some(Packet::TakenOver))),
+                "{bytes:?}"
+            );
+        }
+        assert!(
+            matches!(read(&[0xe0, 1]), Ok(None)),
+            "the reason is to come"
+        );
+    }
+
+    /// It must not be waited for, nor passed over: what it says would be lost.
+    #[test]
+    fn a_packet_that_is_whole_and_lacks_something_is_none() {
+        for lacks in [
+            &[0xb0, 2, 0, 2][..],
+            &[0x50, 4, 0, 1, 0, 2],
+            &[0x90, 2, 0, 1],
+        ] {
+            let mut bytes = BytesMut::from(lacks);
+            assert!(Version::V5.read(&mut bytes).is_err(), "{lacks:x?}");
         }
     }
 }

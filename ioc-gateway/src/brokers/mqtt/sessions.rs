@@ -60,8 +60,12 @@ struct Known {
     /// The link that has it, or that reads what is left in it.
     link: Option<String>,
     is_left: bool,
-    /// Whether it has subscribed since the start.
+    /// Whether it has subscribed since the start,
     has_subscribed: bool,
+    /// whether its connection of then is there still,
+    is_there: bool,
+    /// and how often one has broken, or was not made.
+    breaks: u64,
     /// The directory that it was noted in once a broker had let us in: it may be a process elsewhere that
     /// has the session, of whose data directory ours is a copy.
     home: u64,
@@ -174,9 +178,30 @@ impl Sessions {
     /// A session has subscribed to what is asked for.
     pub(super) fn subscribed(&self, link: &MqttBrokerOptions, client_id: &str) {
         if let Some(session) = self.known().get_mut(&Place::of(link, client_id)) {
-            session.has_subscribed = true;
+            (session.has_subscribed, session.is_there) = (true, true);
         }
         self.0.moves.send_replace(());
+    }
+
+    /// A connection of a session has broken, or was not made.
+    pub(super) fn broke(&self, link: &MqttBrokerOptions, client_id: &str) {
+        if let Some(session) = self.known().get_mut(&Place::of(link, client_id)) {
+            (session.is_there, session.breaks) = (false, session.breaks + 1);
+        }
+    }
+
+    /// How often connections for what is configured have broken at a link's broker, of whichever link;
+    /// nothing while one of them is not there.
+    pub(super) fn beside(&self, link: &MqttBrokerOptions) -> Option<u64> {
+        let (known, broker) = (self.known(), broker_of(link));
+        let configured = known
+            .iter()
+            .filter(|(place, session)| place.broker == broker && !session.is_left);
+        let mut breaks = 0;
+        for (_, session) in configured {
+            breaks += session.is_there.then_some(session.breaks)?;
+        }
+        Some(breaks)
     }
 
     /// Waits until all sessions at a link's broker that are configured have, of whichever link.
@@ -319,6 +344,8 @@ fn read(file: &Path) -> io::Result<BTreeMap<Place, Known>> {
             link: None,
             is_left: true,
             has_subscribed: false,
+            is_there: false,
+            breaks: 0,
             home: line.home,
         };
         Some((place, known))

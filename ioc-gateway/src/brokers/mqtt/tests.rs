@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use ioc_core::record::Input;
 
 use crate::catalogue::Catalogue;
-use crate::door::{Arrivals, DoorOptions, Encoded, Lane};
+use crate::door::{Arrivals, DoorOptions, Encoded, Lane, Lanes, WhenFull};
 use crate::formats::mapping::{Format, Moment};
 use crate::formats::tests::{catalogue, gauges};
 
@@ -46,9 +46,32 @@ async fn bench_of(
         ..MqttBrokerOptions::default()
     };
     change(&mut options);
-    let sessions = Sessions::default();
     let catalogue = Arc::new(ArcSwap::from_pointee(catalogue));
-    let (door, arrivals) = Door::new(DoorOptions::default(), catalogue);
+    bench_of_door(
+        listener,
+        options,
+        Door::new(DoorOptions::default(), catalogue),
+    )
+}
+
+/// The same, with another door.
+async fn bench_at(version: Version, door: DoorOptions) -> Bench {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = MqttBrokerOptions {
+        name: "city".into(),
+        address: ("127.0.0.1".into(), listener.local_addr().unwrap().port()),
+        version,
+        ..MqttBrokerOptions::default()
+    };
+    bench_of_door(listener, options, Door::new(door, Arc::default()))
+}
+
+fn bench_of_door(
+    listener: TcpListener,
+    options: MqttBrokerOptions,
+    (door, arrivals): (Door, Arrivals),
+) -> Bench {
+    let sessions = Sessions::default();
     let (stop, stopping) = watch::channel(false);
     let links = Links::default();
     let shown = links.clone();
@@ -341,6 +364,114 @@ async fn p1_a_message_of_quality_2_is_not_complete_before_it_is_durable() {
         .await;
 }
 
+/// What is owed for a message again must not be taken for the answer to the next one of its identifier.
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_a_message_of_quality_2_that_comes_again_is_answered_before_it_is_complete() {
+    for version in [Version::V311, Version::V5] {
+        let bench = bench(version, |_| {}).await;
+        let mut socket = bench.subscribed(version).await;
+        let next = || {
+            let arrival = bench.arrivals.queue(Lane::Telemetry).recv_timeout(WITHIN);
+            let arrival = arrival.unwrap();
+            bench.arrivals.release(&arrival);
+            arrival
+        };
+        publish_on(&mut socket, version, (0x34, TOPIC), 7, READING).await;
+        let first = next();
+        publish(&mut socket, version, 8, READING).await;
+        let between = next();
+        publish_on(&mut socket, version, (0x3c, TOPIC), 7, READING).await;
+        publish(&mut socket, version, 9, READING).await;
+        let behind = next();
+        first.ack.settle();
+        for _ in 0..2 {
+            assert_eq!(packet(&mut socket).await, [0x50, 2, 0, 7], "PUBREC");
+        }
+        // Once more, and its answer passes what is not durable.
+        publish_on(&mut socket, version, (0x3c, TOPIC), 7, READING).await;
+        assert_eq!(packet(&mut socket).await, [0x50, 2, 0, 7], "PUBREC");
+        socket.write_all(&[0x62, 2, 0, 7]).await.unwrap();
+        assert_eq!(packet(&mut socket).await, [0x70, 2, 0, 7], "PUBCOMP");
+        // Another message: nothing says that it is received before it is durable.
+        publish_on(&mut socket, version, (0x34, TOPIC), 7, READING).await;
+        let another = next();
+        between.ack.settle();
+        behind.ack.settle();
+        for packet_id in [8, 9] {
+            assert_eq!(packet(&mut socket).await, [0x40, 2, 0, packet_id]);
+        }
+        publish(&mut socket, version, 10, READING).await;
+        let last = next();
+        another.ack.settle();
+        last.ack.settle();
+        assert_eq!(packet(&mut socket).await, [0x50, 2, 0, 7], "PUBREC");
+        assert_eq!(packet(&mut socket).await, [0x40, 2, 0, 10]);
+    }
+}
+
+/// A broker that has given up a message takes what is said of it for the one that has its identifier.
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_a_message_of_quality_2_that_takes_the_place_of_another_is_answered_for_itself() {
+    for version in [Version::V311, Version::V5] {
+        let bench = bench(version, |_| {}).await;
+        let mut socket = bench.subscribed(version).await;
+        let next = || {
+            let arrival = bench.arrivals.queue(Lane::Telemetry).recv_timeout(WITHIN);
+            let arrival = arrival.unwrap();
+            bench.arrivals.release(&arrival);
+            arrival
+        };
+        publish_on(&mut socket, version, (0x34, TOPIC), 7, READING).await;
+        let given_up = next();
+        publish(&mut socket, version, 8, READING).await;
+        let between = next();
+        publish_on(&mut socket, version, (0x34, TOPIC), 7, READING).await;
+        let another = next();
+        given_up.ack.settle();
+        between.ack.settle();
+        assert_eq!(
+            packet(&mut socket).await,
+            [0x40, 2, 0, 8],
+            "of the first nothing"
+        );
+        another.ack.settle();
+        assert_eq!(packet(&mut socket).await, [0x50, 2, 0, 7], "PUBREC");
+        // A third one, and the broker goes on with what was said of the second.
+        publish_on(&mut socket, version, (0x34, TOPIC), 7, READING).await;
+        let third = next();
+        socket.write_all(&[0x62, 2, 0, 7]).await.unwrap();
+        bench
+            .until(|state| state.contains("PUBREL before PUBREC"))
+            .await;
+        third.ack.settle();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_a_message_that_is_released_too_early_is_at_the_door_before_its_broker_is_left() {
+    for version in [Version::V311, Version::V5] {
+        let options = DoorOptions {
+            waiting_bytes_max: Lanes::each(|_| 1),
+            when_full: WhenFull::Wait,
+            ..DoorOptions::default()
+        };
+        let bench = bench_at(version, options).await;
+        let mut socket = bench.subscribed(version).await;
+        for packet_id in 1..=3 {
+            publish_on(&mut socket, version, (0x34, TOPIC), packet_id, READING).await;
+        }
+        socket.write_all(&[0x62, 2, 0, 3]).await.unwrap();
+        // Two of them wait for the first to be taken out.
+        let mut taken = 0;
+        while taken < 3 {
+            taken += bench.next_arrival().records();
+        }
+        bench
+            .until(|state| state.contains("PUBREL before PUBREC"))
+            .await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn p5_a_broker_that_does_not_read_what_it_is_answered_is_left() {
     let version = Version::V311;
@@ -593,6 +724,138 @@ async fn p1_a_session_that_is_left_is_not_taken_up_before_all_links_of_its_broke
             bench.introduce(&mut socket, version, true).await;
             kept.push(socket);
         }
+    }
+}
+
+/// A link, and a session of before that is not configured any more, at a listener.
+async fn bench_with_left(version: Version) -> (Bench, MqttBrokerOptions, tempfile::TempDir) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let link = |name: &str| MqttBrokerOptions {
+        name: name.to_owned(),
+        client_id: name.to_owned(),
+        address: ("127.0.0.1".into(), listener.local_addr().unwrap().port()),
+        version,
+        ..MqttBrokerOptions::default()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let file = Some(dir.path().join("sessions/mqtt"));
+    let left = link("left");
+    Sessions::kept(file.clone(), std::slice::from_ref(&left)).let_in(&left, "left");
+    let now = link("a");
+    let sessions = Sessions::kept(file, std::slice::from_ref(&now));
+    let bench = bench_of_links(listener, std::slice::from_ref(&now), &sessions);
+    (bench, now, dir)
+}
+
+impl Bench {
+    /// The next connection, which is of the session that is left.
+    async fn left(&self, version: Version, session: bool) -> TcpStream {
+        let (mut socket, connect) = self.connected().await;
+        assert!(connect.ends_with(b"left"), "{connect:?}");
+        introduce_left(&mut socket, version, session).await;
+        socket
+    }
+
+    /// The next two: that of the link, and that.
+    async fn both(&self, version: Version) -> (TcpStream, TcpStream) {
+        let (first, second) = (self.connected().await, self.connected().await);
+        let ((mut a, _), (mut left, connect)) = match first.1.ends_with(b"left") {
+            true => (second, first),
+            false => (first, second),
+        };
+        assert!(connect.ends_with(b"left"), "{connect:?}");
+        self.introduce(&mut a, version, true).await;
+        introduce_left(&mut left, version, true).await;
+        (a, left)
+    }
+}
+
+/// Lets in the connection of a session that is left, with that or without, and unsubscribes it.
+async fn introduce_left(socket: &mut TcpStream, version: Version, session: bool) {
+    let present = u8::from(session);
+    let (connack, unsuback): (&[u8], &[u8]) = match version {
+        Version::V311 => (&[0x20, 2, present, 0], &[0xb0, 2, 0, 2]),
+        Version::V5 => (&[0x20, 3, present, 0, 0], &[0xb0, 4, 0, 2, 0, 0]),
+    };
+    socket.write_all(connack).await.unwrap();
+    if session {
+        assert_eq!(packet(socket).await[0], 0xa2, "UNSUBSCRIBE");
+        socket.write_all(unsuback).await.unwrap();
+    }
+}
+
+/// How many sessions are left to a link at the next start.
+fn left_to(link: &MqttBrokerOptions, dir: &tempfile::TempDir) -> usize {
+    let file = Some(dir.path().join("sessions/mqtt"));
+    let next = Sessions::kept(file, std::slice::from_ref(link));
+    next.left_to(link).len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_a_session_that_is_left_is_read_on_whatever_happens_to_its_connections() {
+    for version in [Version::V311, Version::V5] {
+        let (bench, now, dir) = bench_with_left(version).await;
+        let mut a = bench.subscribed(version).await;
+        let mut left = bench.left(version, true).await;
+        // The broker is stopped, and says so if it can.
+        for packet_id in 1..=4 {
+            publish(&mut left, version, packet_id, READING).await;
+            bench.settle_next();
+            assert_eq!(packet(&mut left).await, [0x40, 2, 0, packet_id as u8]);
+            if version == Version::V5 {
+                left.write_all(&[0xe0, 2, 0x8b, 0]).await.unwrap();
+            }
+            drop((left, a));
+            (a, left) = bench.both(version).await;
+        }
+        // It flaps, and brings nothing.
+        for _ in 0..2 * TURNED_OUT_MAX {
+            drop((left, a));
+            (a, left) = bench.both(version).await;
+        }
+        // The connection alone is cut, and brings something each time.
+        for packet_id in 1..=4 {
+            publish(&mut left, version, packet_id, READING).await;
+            bench.settle_next();
+            assert_eq!(packet(&mut left).await, [0x40, 2, 0, packet_id as u8]);
+            drop(left);
+            left = bench.left(version, true).await;
+        }
+        assert_eq!(left_to(&now, &dir), 1, "it is there still");
+        // Its broker has lost it.
+        drop(left);
+        let mut left = bench.left(version, false).await;
+        assert_eq!(packet(&mut left).await, [0xc0, 0], "is there anything");
+        left.write_all(&[0xd0, 0]).await.unwrap();
+        assert_eq!(packet(&mut left).await, [0xe0, 0], "it takes its leave");
+        bench.connected().await;
+        drop(a);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_a_session_that_another_process_takes_is_left_to_it() {
+    // Where nobody says so the connection ends, again and again, and no other.
+    for (version, is_told, times) in [
+        (Version::V5, true, 1),
+        (Version::V5, false, TURNED_OUT_MAX),
+        (Version::V311, false, TURNED_OUT_MAX),
+    ] {
+        let (bench, now, dir) = bench_with_left(version).await;
+        let _a = bench.subscribed(version).await;
+        for _ in 0..times {
+            assert_eq!(left_to(&now, &dir), 1);
+            let mut left = bench.left(version, true).await;
+            if is_told {
+                left.write_all(&[0xe0, 1, 0x8e]).await.unwrap();
+            }
+        }
+        let until = Instant::now() + WITHIN;
+        while bench.links.states().len() > 1 {
+            assert!(Instant::now() < until, "{:?}", bench.links.states());
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(left_to(&now, &dir), 0, "{version:?}");
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::{NatsOptions, message};
+use crate::brokers::dial;
 use crate::brokers::epoch::Epoch;
 use crate::brokers::{AuthToken, TlsError, tls};
 use crate::door::DoorClosed;
@@ -143,7 +144,10 @@ impl Connected {
         let mut failed = (0, LinkError::Silent);
         for address in addresses {
             let connecting = connect.clone().connect(url_of(&address));
-            match timeout(ANSWER_WITHIN, connecting).await {
+            // The library tries one after another what a name stands for, each for as long.
+            let addresses = timeout(ANSWER_WITHIN, dial::addresses_of(&address)).await;
+            let within = ANSWER_WITHIN * addresses.unwrap_or(1) as u32;
+            match timeout(within, connecting).await {
                 Ok(Ok(client)) => {
                     return Ok(Self {
                         client,

@@ -23,13 +23,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::FutureExt;
 use nkeys::KeyPair;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
 use super::connect::ANSWER_WITHIN;
 use super::wire::{self, Next, Raw};
 use super::{AuthToken, LinkError, NatsOptions};
+use crate::brokers::dial;
 use crate::brokers::tls::{HandshakeError, TlsOptions};
 
 /// How many bytes are read at once.
@@ -90,13 +90,9 @@ impl Line {
         opened.unwrap_or(Err(LinkError::Silent))
     }
 
-    async fn open_now(
-        options: &NatsOptions,
-        (host, port): &(String, u16),
-    ) -> Result<Self, LinkError> {
-        let socket = TcpStream::connect((host.as_str(), *port)).await;
-        let mut socket = socket.map_err(connect_failed)?;
-        socket.set_nodelay(true).map_err(connect_failed)?;
+    async fn open_now(options: &NatsOptions, address: &(String, u16)) -> Result<Self, LinkError> {
+        let host = &address.0;
+        let mut socket = dial::connect(address).await.map_err(connect_failed)?;
         let default = TlsOptions::default();
         let tls = options.tls.as_ref();
         let (socket, info): (Box<dyn Socket>, _) = match tls.filter(|_| options.handshake_first) {

@@ -581,6 +581,48 @@ fn a_message_of_quality_2_is_received_once_and_answered_when_it_is_durable() {
     }
 }
 
+/// What is owed for a message again must not be taken for the answer to the next one of its identifier.
+#[test]
+fn p1_a_message_of_quality_2_that_comes_again_is_answered_before_it_is_complete() {
+    for version in BOTH {
+        let mut session = session(version, MqttOptions::default());
+        let first = exactly_once(version, READING, 7);
+        let mut again = first.clone();
+        again[0] |= 8;
+        let between = publish(version, TOPIC, READING, 8);
+        let stream = [first.clone(), between.clone(), again.clone(), again.clone()];
+        take(&mut session, &stream.concat()).unwrap();
+        session.settle(telemetry(1));
+        assert_eq!(session.out.split(), b"\x50\x02\0\x07".repeat(3));
+        // Once more, and its answer passes what is not durable.
+        take(&mut session, &again).unwrap();
+        assert_eq!(session.out.split(), b"\x50\x02\0\x07"[..]);
+        take(&mut session, b"\x62\x02\0\x07").unwrap();
+        assert_eq!(session.out.split(), b"\x70\x02\0\x07"[..]);
+        take(&mut session, &first).unwrap();
+        session.settle(telemetry(2));
+        assert_eq!(session.out.split(), b"\x40\x02\0\x08"[..]);
+        session.settle(telemetry(3));
+        assert_eq!(session.out.split(), b"\x50\x02\0\x07"[..]);
+    }
+    // Of one that was refused the client has forgotten the identifier.
+    let mut session = session(Version::V5, MqttOptions::default());
+    let refused = exactly_once(Version::V5, "no JSON", 7);
+    let mut again = refused.clone();
+    again[0] |= 8;
+    let between = publish(Version::V5, TOPIC, READING, 8);
+    take(&mut session, &[refused, between, again].concat()).unwrap();
+    session.settle(telemetry(1));
+    assert!(session.out.split().ends_with(b"json_malformed"));
+    take(&mut session, &exactly_once(Version::V5, READING, 7)).unwrap();
+    session.settle(telemetry(2));
+    assert_eq!(
+        session.out.split(),
+        b"\x40\x02\0\x08"[..],
+        "nothing of the other one"
+    );
+}
+
 #[test]
 fn answers_of_both_qualities_are_in_the_order_of_the_messages() {
     for version in BOTH {
