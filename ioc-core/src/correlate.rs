@@ -381,7 +381,7 @@ impl Correlator {
                 let unshelved = &mut turn.desk.unshelved;
                 self.change(finding, |case, source| {
                     let was = case.incident.own_severity();
-                    let weighed = case.cluster.weight_of(source);
+                    let weighed = case.cluster.weighed(source);
                     case.trust(source, &malady.concerned, &malady.hearing.raised, at);
                     case.incident.show_if_graver(was, unshelved);
                     case.heed(source, false, weighed, opens_at);
@@ -553,6 +553,8 @@ impl Correlator {
         if let Some(slot) = leaves {
             self.leave_case(slot, &source, turn.at);
         }
+        let stands = own.is_some_and(|slot| self.case(slot).cluster.stands(&source));
+        let is_dark_anew = source.report.is_none() && !stands;
         let mut near = if self.says_a_place(own, &source, sighting) {
             self.near_in_time(own, &source, (finding, sighting), turn)
         } else {
@@ -582,9 +584,10 @@ impl Correlator {
         }
         let front = self.rule.front.as_ref();
         let is_asked = front.is_some_and(|front| front.asks(&finding.rule));
-        if !is_asked {
-            near.retain(|kin| self.are_one_front(slot, kin.slot));
-        }
+        near.retain(|kin| match is_asked {
+            true => self.may_be_one_front(slot, kin.slot),
+            false => self.are_one_front(slot, kin.slot),
+        });
         let slot = self.unite(slot, &near, turn);
         if is_asked && self.case(slot).cluster.member(&source).is_none() {
             self.case_mut(slot).incident.observe(finding.observed_at);
@@ -599,6 +602,9 @@ impl Correlator {
             incident.show_what_is_opened(&mut turn.desk.unshelved);
         }
         self.touch(slot);
+        if is_dark_anew {
+            self.time_if_dark_below(slot, &finding.sensor, turn);
+        }
     }
 
     /// The case of a group to which a report without a place belongs: one that has such a report of the
@@ -645,7 +651,8 @@ impl Correlator {
         let mut near = self.near(own, source, (sighting.position, &sighting.shared), turn);
         let front = self.rule.front.as_ref();
         if let Some(front) = front.filter(|front| front.asks(&finding.rule)) {
-            near.retain(|kin| self.is_of_front(front, kin, finding.observed_at));
+            let seen = (sighting.position, finding.observed_at);
+            near.retain(|kin| self.is_of_front(front, kin, seen));
         }
         near.retain(|kin| self.same.may_be_of(kin.slot, &sighting.shared));
         near
@@ -723,16 +730,28 @@ impl Correlator {
         near
     }
 
-    /// Whether what a case is about can have been noticed so far from it at this time.
-    fn is_of_front(&self, front: &Front, kin: &Kin, observed_at: Timestamp) -> bool {
-        let Some((first, last)) = self.case(kin.slot).incident.observed else {
+    /// Whether what a case is about can have been noticed so far from it at this time: from the nearest
+    /// that has, and from those that have first and last, wherever they are. What shakes one after another
+    /// for an hour is traffic.
+    fn is_of_front(
+        &self,
+        front: &Front,
+        kin: &Kin,
+        (place, observed_at): (Option<Position>, Timestamp),
+    ) -> bool {
+        let Case { incident, cluster } = self.case(kin.slot);
+        let Some((first, last)) = incident.observed else {
             return true;
         };
-        let apart = front.allowed(match kin.how {
+        let near = front.allowed(match kin.how {
             How::Metres(metres) => Some(metres),
             How::Same(..) | How::Along(..) => None,
         });
-        observed_at <= last + apart && first <= observed_at + apart
+        let is_within = |apart| observed_at <= first + apart && last <= observed_at + apart;
+        let follows = observed_at <= last + near && first <= observed_at + near;
+        // How far the farthest is takes long to find, and is rarely asked.
+        let far = || front.allowed(place.and_then(|place| cluster.farthest_m(place)));
+        is_within(near) || follows && is_within(far())
     }
 
     /// Whether two cases may be about one thing that happens once, as far as those have observed it who
@@ -744,8 +763,24 @@ impl Correlator {
         };
         let observed = |slot| self.case(slot).incident.observed;
         let both = observed(one).zip(observed(other));
-        both.is_none_or(|(one, other)| {
+        let meet = both.is_none_or(|(one, other)| {
             one.0 <= other.1 + front.tolerance && other.0 <= one.1 + front.tolerance
+        });
+        meet && self.may_be_one_front(one, other)
+    }
+
+    /// Whether all that two cases were observed by may have observed one thing that happens once.
+    fn may_be_one_front(&self, one: u32, other: u32) -> bool {
+        let front = self.rule.front.as_ref();
+        let Some(front) = front.filter(|_| one != other) else {
+            return true;
+        };
+        let [first, second] = [one, other].map(|slot| self.case(slot));
+        let both = first.incident.observed.zip(second.incident.observed);
+        both.is_none_or(|(one, other)| {
+            let lasted = one.1.max(other.1) - one.0.min(other.0);
+            let far = || front.allowed(first.cluster.span_m(&second.cluster));
+            lasted <= front.tolerance || lasted <= far()
         })
     }
 
@@ -880,7 +915,7 @@ impl Correlator {
         let has_room = before.is_some() || case.cluster.len() < MEMBERS_PER_INCIDENT_MAX;
         let is_known = case.cluster.knows(&source, statement);
         let is_further = before.is_none() && has_room && !is_known;
-        let weighed = case.cluster.weight_of(&source);
+        let weighed = case.cluster.weighed(&source);
         if !statement.doubted && statement.weight > 0 {
             // Of who is known, if not by name, or finds no room, nothing is news.
             let before = before.or((!is_further).then_some(Severity::Extreme));
@@ -903,6 +938,8 @@ impl Correlator {
                 *named = statement.rule.clone();
             }
         }
+        // What a person tells of is no symptom.
+        case.incident.urgent |= case.incident.suppressed && statement.rule.as_str() == BY_PERSON;
         let known = case.cluster.member(&source);
         if !has_room {
             turn.desk.counters.members_over_limit += u64::from(counts);

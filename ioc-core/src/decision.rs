@@ -433,6 +433,15 @@ pub enum Certainty {
     Observed,
 }
 
+impl Certainty {
+    /// Whether an incident of which no more is known is taken to be there: one that nobody says to be
+    /// possible is, when a person has looked and people are at work.
+    #[must_use]
+    pub fn is_believed(self, handling: Handling) -> bool {
+        self >= Self::Possible || handling.is_work()
+    }
+}
+
 /// What the world does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]

@@ -754,22 +754,31 @@ impl Engine {
             engine.desk.away = Away::take(take)?;
         }
         engine.gather_family();
-        if format < 5 {
-            engine.explain_anew();
-        }
+        engine.explain_anew(format);
         Ok(engine)
     }
 
-    /// Judges symptoms again that were saved before it was known how grave a cause is by itself: no
-    /// earlier than what was decided last, for all timers due by then have fired.
-    fn explain_anew(&mut self) {
+    /// Judges symptoms again that were saved before it was known how grave a cause is by itself, or by a
+    /// build that believed more: no earlier than what was decided last, for all timers due by then have
+    /// fired.
+    fn explain_anew(&mut self, format: u16) {
+        let causes = if format < 5 {
+            self.desk.family.explaining()
+        } else {
+            let correlators = self.correlators.values();
+            let hidden = correlators.flat_map(|of_rule| of_rule.hidden_by_nothing(&self.desk));
+            hidden.collect()
+        };
+        if causes.is_empty() {
+            return;
+        }
         let told = self
             .correlators
             .values()
             .filter_map(Correlator::last_told_at);
         let next = self.desk.timers.next_due().or(told.max());
         if let Some(next) = next {
-            self.desk.family.explain_anew(next);
+            self.desk.family.explain_anew(&causes, next);
         }
     }
 

@@ -16,7 +16,7 @@ mod explain;
 use std::collections::VecDeque;
 
 pub(crate) use self::asked::Asked;
-pub(crate) use self::cluster::{Cluster, Source, Word, World};
+pub(crate) use self::cluster::{Cluster, PERSON, Source, Word, World};
 pub(crate) use self::docket::{Docket, Grounds};
 pub(crate) use self::member::{Member, Raised, Statement};
 use crate::codec::{CodecError, Put, Take};
@@ -638,6 +638,7 @@ impl Case {
     /// What had opened nothing becomes a part of it: nobody knew of that.
     pub fn is_joined_by(&mut self, other: &Cluster) {
         let docket = &mut self.incident.docket;
+        docket.is_joined_by_weightless(other.weightless());
         if docket.dismissed_at().is_some() {
             let first = other.members().map(|(_, member)| member.heard().0).min();
             first
@@ -646,20 +647,27 @@ impl Case {
         }
     }
 
-    /// A source has said something, and weighed so much before. If it would open an incident by itself
-    /// now, and nobody knew of it when this one was dismissed, that is overruled (INV-20): nothing is
-    /// hidden in a false alarm near by. `is_further`: it has just become a member.
-    pub fn heed(&mut self, source: &Source, is_further: bool, before: u32, opens_at: u32) {
+    /// A source has said something, and weighed so much before, if it has weighed anything. If it would
+    /// open an incident by itself now, and nobody knew of it when this one was dismissed, that is overruled
+    /// (INV-20): nothing is hidden in a false alarm near by. While it weighs nothing it is no further
+    /// source. `is_further`: it has just become a member.
+    pub fn heed(&mut self, source: &Source, is_further: bool, before: Option<u32>, opens_at: u32) {
         let Some(member) = self.cluster.member(source) else {
             return;
         };
         let (first_heard, _) = member.heard();
-        let opens = before < opens_at && self.cluster.weight_of(source) >= opens_at;
+        let now = self.cluster.weighed(source);
+        let opens = before.unwrap_or(0) < opens_at && now.unwrap_or(0) >= opens_at;
         let docket = &mut self.incident.docket;
         if is_further {
             docket.is_joined_by(first_heard);
         }
         let dismissed = docket.handling.dismissal().is_some();
+        match (is_further, before, now) {
+            (true, _, None) => docket.is_joined_by_weightless(1),
+            (false, None, Some(_)) if docket.knew_nothing_of(first_heard) => docket.one_weighs(),
+            _ => {}
+        }
         let is_further = is_further || docket.knew_nothing_of(first_heard);
         if dismissed && is_further && opens {
             docket.see_anew();
@@ -745,8 +753,8 @@ impl Case {
         Grounds {
             condition: self.incident.condition,
             sources: self.cluster.sources(),
-            severity: self.gravest(),
-            own: self.cluster.gravest(),
+            severity: self.gravest_known(),
+            own: self.cluster.gravest_known(),
         }
     }
 
@@ -759,6 +767,12 @@ impl Case {
     /// The gravest that its members say at this time, and its children ever said.
     pub fn gravest(&self) -> Severity {
         self.cluster.gravest().max(self.incident.from_children)
+    }
+
+    /// The same with what was said by those who are distrusted by now: who judges it knows of that.
+    pub fn gravest_known(&self) -> Severity {
+        let from_children = self.incident.from_children;
+        self.cluster.gravest_known().max(from_children)
     }
 
     /// Whether it is less grave than it was told to be, by all that makes it grave or by its own

@@ -28,7 +28,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::decision::{
-    Condition, Decision, DecisionSeq, Handling, IncidentState, Severity, Verdict,
+    Certainty, Condition, Decision, DecisionSeq, Handling, IncidentState, Severity, Verdict,
 };
 use crate::id::{IncidentId, IncidentKind};
 use crate::limits::{CALLS_REMEMBERED, INCIDENTS_MAX};
@@ -66,6 +66,7 @@ struct Told {
     kind: IncidentKind,
     /// How grave at most since it opened, or came back.
     severity: Severity,
+    certainty: Certainty,
     episode: u32,
     handling: Handling,
     /// Whether it goes on.
@@ -83,6 +84,7 @@ impl Told {
             seq,
             kind: incident.kind.clone(),
             severity: incident.severity,
+            certainty: incident.certainty,
             episode: incident.episode,
             handling: incident.handling,
             lasts: incident.condition != Condition::Cleared,
@@ -96,7 +98,8 @@ impl Told {
     /// Whether what it causes, as grave as this, is no news to whoever was called for it.
     fn stands_for(&self, severity: Severity) -> bool {
         let is_hidden = self.shelved && severity > Severity::Minor;
-        self.lasts && self.handling.dismissal().is_none() && !is_hidden
+        let is_believed = self.certainty.is_believed(self.handling);
+        self.lasts && is_believed && self.handling.dismissal().is_none() && !is_hidden
     }
 
     /// The cause behind which it is unheard of.
@@ -337,7 +340,7 @@ impl Load {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decision::{Cause, Certainty, Dismissal, Evidence};
+    use crate::decision::{Cause, Dismissal, Evidence};
 
     fn incident(severity: Severity) -> IncidentState {
         IncidentState {

@@ -108,7 +108,7 @@ impl Rules {
         let rules = Self {
             takers: takers(&bundle.correlations),
             takers_of_kind: takers_of_kind(&bundle),
-            in_common: in_common(&bundle),
+            in_common: in_common(&bundle.detections, &bundle.correlations),
             replacing: replacing(&bundle),
             sites: Map::default(),
             streets: Map::default(),
@@ -485,10 +485,16 @@ fn replacing(bundle: &Bundle) -> Vec<String> {
 
 /// What correlation rules ask to be in common, of what each detection rule finds and of what others
 /// find by it; nothing at all if none asks.
-fn in_common(bundle: &Bundle) -> Vec<Vec<String>> {
+///
+/// Those by which groups are told apart begin with a blank and come first. A reading carries
+/// [`SHARED_MAX`](crate::limits::SHARED_MAX) of them at most, of which one is who reports.
+#[must_use]
+pub fn in_common(
+    detections: &[DetectionRule],
+    correlations: &[CorrelationRule],
+) -> Vec<Vec<String>> {
     let asking = || {
-        bundle
-            .correlations
+        correlations
             .iter()
             .filter(|rule| !rule.same.is_empty() || !rule.group_by.is_empty())
     };
@@ -503,11 +509,8 @@ fn in_common(bundle: &Bundle) -> Vec<Vec<String>> {
         };
         taking.flat_map(names).collect()
     };
-    let each = bundle.detections.iter().map(|rule| {
-        let about = bundle
-            .detections
-            .iter()
-            .filter(|other| other.names(&rule.name));
+    let each = detections.iter().map(|rule| {
+        let about = detections.iter().filter(|other| other.names(&rule.name));
         let of_others = about.flat_map(|other| asked_of(&other.name));
         let all: BTreeSet<_> = asked_of(&rule.name).into_iter().chain(of_others).collect();
         all.into_iter().collect()

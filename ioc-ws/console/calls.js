@@ -181,7 +181,13 @@ function isShown(before, incident) {
 /** Whether what an incident causes, as grave as this, is no news to whoever was called for it. */
 function standsFor(incident, severity) {
   const isHidden = Boolean(incident.shelved_until) && rank(severity) > MINOR;
-  return lasts(incident) && incident.handling !== "dismissed" && !isHidden;
+  return lasts(incident) && isBelieved(incident) && incident.handling !== "dismissed" && !isHidden;
+}
+
+/** Whether an incident is taken to be there: one that nobody says to be possible is when people are at work. */
+function isBelieved({ certainty, handling }) {
+  const isWork = ["confirmed", "responding", "contained"].includes(handling);
+  return isWork || certainty !== "unknown" && certainty !== "unlikely";
 }
 
 /** The cause behind which an incident is unheard of; null if it is not. */

@@ -23,8 +23,11 @@ pub mod suppression;
 
 use std::collections::BTreeMap;
 
-use ioc_core::bundle::{CorrelationRule, DetectionRule, HandlingRules, Lag, SuppressionRules};
-use ioc_core::rules::BY_PERSON;
+use ioc_core::bundle::{
+    CorrelationRule, DetectionRule, HandlingRules, Lag, SuppressionRules, Test,
+};
+use ioc_core::limits::SHARED_MAX;
+use ioc_core::rules::{BY_PERSON, in_common};
 use ioc_core::time::Millis;
 
 use super::field::{Field, Section};
@@ -123,6 +126,7 @@ impl Rules {
             })
             .collect();
         written.check_effects(&correlations, mistakes);
+        written.check_in_common(&detections, &correlations, mistakes);
         written.warn_of_forgotten(&correlations, warnings);
         written.warn_of_unused(&detections, &correlations, warnings);
         written.warn_of_extremes(&detections, warnings);
@@ -244,6 +248,35 @@ impl<'a> Written<'a> {
                 let key = correlation::effect_key(effect);
                 let path = format!("{}.{key}", written.field.path);
                 mistakes.add(written.place, &path, what);
+            }
+        }
+    }
+
+    /// What evidence has in common with others is carried by it, up to a bound.
+    fn check_in_common(
+        &self,
+        detections: &[DetectionRule],
+        correlations: &[CorrelationRule],
+        mistakes: &mut Mistakes,
+    ) {
+        let all = in_common(detections, correlations);
+        for (rule, names) in detections.iter().zip(all) {
+            let distinct = match &rule.test {
+                Test::Report(report) => report.distinct.as_deref(),
+                _ => None,
+            };
+            let count = names.len() + usize::from(distinct.is_some());
+            let written = self.detections.get(rule.name.as_str());
+            if let Some(written) = written.filter(|_| count > SHARED_MAX) {
+                let names = names.iter().map(|name| name.trim_start());
+                let names: Vec<_> = distinct.into_iter().chain(names).collect();
+                let what = format!(
+                    "{count} names are asked of what it finds by `same` and `group_by` of the \
+                     correlations that take it, and by `distinct`: {}; at most {SHARED_MAX} can be: write \
+                     fewer, or another detection like it for some of these correlations",
+                    names.join(", ")
+                );
+                mistakes.add(written.place, &written.field.path, what);
             }
         }
     }

@@ -12,7 +12,7 @@
 use super::{Correlator, Turn};
 use crate::book::{For, Past};
 use crate::decision::{
-    Cause, Condition, Ending, Handling, IncidentState, Severity, Tier, Verdict, Way,
+    Cause, Certainty, Condition, Ending, Handling, IncidentState, Severity, Tier, Verdict, Way,
 };
 use crate::id::{IncidentId, RuleId, SensorId};
 use crate::incident::{Case, Incident, Purpose, World};
@@ -189,6 +189,9 @@ impl Correlator {
     fn follow_world(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let case = self.case_mut(slot);
         let world = case.cluster.world();
+        // Who was believed may be gone, so that what others said before they were not counts again.
+        case.incident
+            .rise(case.cluster.gravest(), Certainty::Unknown);
         let sources = turn.rules.handling().overruled_by;
         let grounds = case.grounds();
         let overruled = case.incident.docket.is_overruled(grounds, sources);

@@ -210,6 +210,7 @@ impl Correlator {
         let (said, gravest) = (case.cluster.gravest(), case.gravest());
         case.incident.rise(said, Certainty::Unknown);
         case.incident.rise_to(gravest);
+        case.incident.urgent |= case.incident.suppressed && case.cluster.is_told_by_person();
         self.free.push(from);
         self.go_on_waiting(slot, clocks, severity, turn);
         self.time_the_uniting(slot, turn);
@@ -266,6 +267,8 @@ impl Correlator {
         let origin = cluster.origin();
         let first = cluster.members().take(MEMBERS_MOVED_PER_STEP);
         let first: Vec<_> = first.map(|(source, _)| source.clone()).collect();
+        let weightless = cluster.weightless_of(&first);
+        let before = self.case(to).cluster.sources();
         for source in first {
             let moved = self.case_mut(from).cluster.remove(&source);
             let member = moved.expect("it is a member");
@@ -274,11 +277,25 @@ impl Correlator {
             self.lead_to(to, from, &source, &member);
             self.case_mut(to).cluster.gain_of(source, member, origin);
         }
+        let others = &self.case(from).incident;
+        let (others, opened) = (others.docket.clone(), others.opened_at.is_some());
         let case = self.case_mut(to);
+        let docket = &mut case.incident.docket;
+        if opened {
+            // Who dismissed both knew of them.
+            docket.rests_on_more(case.cluster.sources() - before, &others);
+        } else {
+            docket.is_joined_by_weightless(weightless);
+        }
         let (severity, certainty) = case.cluster.verdict();
         case.incident.rise(severity, certainty);
+        if opened {
+            self.case_mut(from).rests_on_less();
+        }
         let parts = self.case(from).incident.dues[Purpose::Part as usize];
         self.part_by_both(to, parts, turn);
+        self.heed_who_tells(from, turn);
+        self.heed_who_tells(to, turn);
         self.touch(from);
         self.touch(to);
     }

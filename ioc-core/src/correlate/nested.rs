@@ -61,9 +61,14 @@ impl Correlator {
     /// where all is well above it, it has so long to follow.
     pub(super) fn time_the_parting_anew(&mut self, sensor: &SensorId, turn: &mut Turn<'_>) {
         self.time_the_parting(sensor, turn);
-        let Some(slot) = self.slot_of(sensor) else {
-            return;
-        };
+        if let Some(slot) = self.slot_of(sensor) {
+            self.time_if_dark_below(slot, sensor, turn);
+        }
+    }
+
+    /// A sensor says something that is a member, and did not before: if it is dark where all is well above
+    /// it, it has so long to follow.
+    pub(super) fn time_if_dark_below(&mut self, slot: u32, sensor: &SensorId, turn: &mut Turn<'_>) {
         let cluster = &self.case(slot).cluster;
         if cluster.hears(&Source::of_sensor(sensor)) {
             self.time_if_restored(slot, sensor, turn);

@@ -13,7 +13,7 @@ use crate::decision::{
 use crate::decision::{Severity, Step, Verdict};
 use crate::detection::{Detection, Finding, Sighting};
 use crate::id::{Actor, IncidentId, SensorId};
-use crate::incident::{Purpose, Source, Statement};
+use crate::incident::{PERSON, Purpose, Source, Statement};
 use crate::record::{Said, Seq};
 use crate::shared::Shared;
 use crate::time::Timestamp;
@@ -31,7 +31,7 @@ impl Report<'_> {
     /// Who it is of: nobody knows the caller, so each is a source by itself. Its time is in its name,
     /// for a request that is long forgotten may come again.
     fn source(&self, at: Timestamp) -> SensorId {
-        let name = format!("person:{}@{}", self.request, at.as_millis());
+        let name = format!("{PERSON}{}@{}", self.request, at.as_millis());
         name.parse().expect("a request's characters are a sensor's")
     }
 
@@ -150,7 +150,7 @@ impl Correlator {
     ) -> Result<(), Refusal> {
         let slot = self.slots[&id];
         let case = self.case_mut(slot);
-        let gravest = case.gravest();
+        let gravest = case.gravest_known();
         let incident = &mut case.incident;
         let rated = incident.docket.rate(
             severity,

@@ -181,9 +181,11 @@ impl Correlator {
         turn: &mut Turn<'_>,
     ) {
         self.note_what_moves(sources, [from, into], turn);
+        let weightless = self.case(from).cluster.weightless_of(sources);
         let (severity, certainty) = self.move_sources(sources, from, into);
         self.part_where_it_is([from, into], turn);
         let case = self.case_mut(into);
+        case.incident.docket.is_joined_by_weightless(weightless);
         let was = case.incident.own_severity();
         case.incident.rise_anew(severity, certainty);
         if case.is_judged() {
@@ -207,6 +209,7 @@ impl Correlator {
             self.appear(into, turn);
         }
         self.time_the_escalation(into, turn);
+        self.heed_who_tells(from, turn);
         self.touch(from);
         self.touch(into);
     }

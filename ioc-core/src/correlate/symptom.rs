@@ -4,8 +4,8 @@
 //! Leaves: in each incident's state whether it is suppressed by design (ISA-18.2): nobody is called
 //! for it, for its cause has been told; and where nothing else tells of a change, a decision that
 //! does. Promise: it follows from the incident and its cause alone: the cause's rule calls this kind
-//! a symptom, the cause goes on or nobody knows, no person has dismissed it, and the incident is not
-//! extreme (INV-16). When the cause is over, each symptom that still goes on is news: what somebody
+//! a symptom, the cause goes on or nobody knows, it is believed, no person has dismissed it, and the
+//! incident is not extreme (INV-16) and no person has told of it. When the cause is over, each symptom that still goes on is news: what somebody
 //! has acknowledged as a part of something else is to be seen anew. What is normal by then is not
 //! told (INV-15). Nothing explains what is graver than itself, and what a person has shelved only
 //! what is minor: who was told of the one has not heard of the other. The children of one cause are
@@ -21,7 +21,7 @@ use crate::bundle::CorrelationRule;
 use crate::codec::{CodecError, Put, Take};
 use crate::decision::{Cause, Condition, Handling, Severity, Verdict};
 use crate::id::{IncidentId, IncidentKind};
-use crate::incident::Incident;
+use crate::incident::{Case, Incident};
 use crate::invariant::{Audit, Invariant};
 use crate::limits::{CHILDREN_PER_STEP, CHILDREN_STEP};
 use crate::record::incident_id;
@@ -122,14 +122,19 @@ impl Explained {
 }
 
 impl Family {
-    /// What was saved before it was known how grave a cause is by itself is judged again at a time.
-    pub fn explain_anew(&mut self, at: Timestamp) {
-        let causes: Vec<_> = self.explained.causes.keys().copied().collect();
+    /// What was saved before it was known how grave a cause is by itself, or when more was believed, is
+    /// judged again at a time.
+    pub fn explain_anew(&mut self, causes: &[IncidentId], at: Timestamp) {
         for cause in causes {
-            if self.has_children(cause) {
-                self.explained.change(cause, at);
+            if self.has_children(*cause) {
+                self.explained.change(*cause, at);
             }
         }
+    }
+
+    /// Those that explain others.
+    pub fn explaining(&self) -> Vec<IncidentId> {
+        self.explained.causes.keys().copied().collect()
     }
 
     /// The next children to be judged again, as many as one step takes.
@@ -154,13 +159,23 @@ impl Family {
     }
 }
 
+impl Case {
+    /// Whether it goes on, is believed, and people take it to be real: then it explains its symptoms.
+    /// What rests on sensors alone that nobody believes any more does not, unless people are at work at it.
+    fn explains(&self) -> bool {
+        let is_work = self.incident.docket.handling.is_work();
+        self.incident.may_explain() && (is_work || !self.cluster.is_all_doubted())
+    }
+}
+
 impl Incident {
-    /// Whether it goes on, and people take it to be real: then it explains its symptoms.
-    pub fn explains(&self) -> bool {
+    /// The same, whoever says so.
+    fn may_explain(&self) -> bool {
         self.opened_at.is_some()
             && self.condition != Condition::Cleared
             && self.docket.handling != Handling::Merged
             && self.docket.handling.dismissal().is_none()
+            && self.certainty.is_believed(self.docket.handling)
     }
 
     /// How grave what it explains may be: no graver than it is itself, and minor while a person wants it
@@ -187,9 +202,8 @@ impl Correlator {
     /// The incidents of this rule that go on and explain others, each with what.
     pub fn explaining(&self) -> impl Iterator<Item = (IncidentId, Reasons)> {
         let cases = self.cases.iter().filter(|_| !self.symptoms.is_empty());
-        let incidents = cases.map(|case| &case.incident);
-        let explaining = incidents.filter(|incident| incident.explains());
-        explaining.map(|incident| (incident.id, self.reasons(incident)))
+        let explaining = cases.filter(|case| case.explains());
+        explaining.map(|case| (case.incident.id, self.reasons(&case.incident)))
     }
 
     /// When any incident of this rule was told last.
@@ -208,10 +222,10 @@ impl Correlator {
         if self.symptoms.is_empty() {
             return;
         }
-        let incident = &self.case(slot).incident;
-        let id = incident.id;
+        let case = self.case(slot);
+        let id = case.incident.id;
         let family = &mut turn.desk.family;
-        let reasons = incident.explains().then(|| self.reasons(incident));
+        let reasons = case.explains().then(|| self.reasons(&case.incident));
         let causes = &mut family.explained.causes;
         let before = match &reasons {
             Some(reasons) => causes.insert(id, reasons.clone()),
@@ -233,9 +247,12 @@ impl Correlator {
 
     /// Whether an incident is a symptom of what caused it, as both stand.
     pub(super) fn is_explained(&self, slot: u32, desk: &Desk) -> bool {
-        let incident = &self.case(slot).incident;
+        let case = self.case(slot);
+        let incident = &case.incident;
         let cause = incident.parent.filter(|_| incident.may_be_suppressed());
         match cause.and_then(|cause| desk.book.find(cause)) {
+            // What a person tells of is told, unless he says himself what has caused it.
+            Some(_) if !incident.parent_by_person && case.cluster.is_told_by_person() => false,
             // What parted from its like when that was repaired is no symptom of it.
             Some((cause, Entry::Live(rule))) => {
                 let explained = &desk.family.explained;
@@ -285,6 +302,26 @@ impl Correlator {
             self.time_the_escalation(slot, turn);
         }
         self.cases.freshen();
+    }
+
+    /// Who tells of an incident may be one of another by now, or of this.
+    pub(super) fn heed_who_tells(&mut self, slot: u32, turn: &mut Turn<'_>) {
+        let incident = &self.case(slot).incident;
+        if incident.parent.is_some() {
+            let id = incident.id;
+            self.judge_again(id, turn);
+        }
+    }
+
+    /// The causes of incidents that are hidden and that nothing explains, as it is known now.
+    pub fn hidden_by_nothing(&self, desk: &Desk) -> Vec<IncidentId> {
+        let hidden = self.cases.with_slots().filter_map(|(slot, case)| {
+            let parent = case.incident.parent.filter(|_| case.incident.suppressed)?;
+            let (now, _) = desk.book.find(parent)?;
+            let explained = self.is_explained(slot, desk) || desk.family.explained.waits(parent);
+            (now == parent && !explained).then_some(parent)
+        });
+        hidden.collect()
     }
 
     fn tell_suppression(&self, slot: u32, turn: &mut Turn<'_>) {

@@ -39,6 +39,9 @@ pub(crate) enum World {
     Quiet,
 }
 
+/// What the name of a source begins with that is a person's word.
+pub(crate) const PERSON: &str = "person:";
+
 /// The members of an incident.
 #[derive(Debug, Default)]
 pub(crate) struct Cluster {
@@ -52,8 +55,10 @@ pub(crate) struct Cluster {
     weight: u64,
     /// … which are weighed here.
     voices: Voices,
-    /// How many members say how grave it is, by [`Severity`]: of each what is gravest.
+    /// How many members say how grave it is, by [`Severity`]: of each what is gravest …
     severities: [u32; 5],
+    /// … and how many had said so when they came to be distrusted.
+    lost: [u32; 5],
     /// When which report stops counting, each once.
     decays: BTreeSet<(Timestamp, Source)>,
     places: Places,
@@ -247,10 +252,23 @@ impl Cluster {
         }
     }
 
-    /// How much a source weighs at this time.
-    pub fn weight_of(&self, source: &Source) -> u32 {
+    /// How much a source weighs at this time, if it has weighed anything so far.
+    pub fn weighed(&self, source: &Source) -> Option<u32> {
         let member = self.members.get(source);
-        member.map_or(0, |member| member.stand().weight)
+        let member = member.filter(|member| !member.has_never_weighed());
+        member.map(|member| member.stand().weight)
+    }
+
+    /// How many of its members have weighed nothing so far.
+    pub fn weightless(&self) -> u32 {
+        let members = self.members.values();
+        members.filter(|member| member.has_never_weighed()).count() as u32
+    }
+
+    /// The same of these alone.
+    pub fn weightless_of(&self, sources: &[Source]) -> u32 {
+        let members = sources.iter().filter_map(|source| self.member(source));
+        members.filter(|member| member.has_never_weighed()).count() as u32
     }
 
     /// The members in the order of their names.
@@ -311,6 +329,11 @@ impl Cluster {
         self.standing[Standing::Context as usize] > 0
     }
 
+    /// Whether all that it rests on was said by sensors that came to be distrusted since.
+    pub fn is_all_doubted(&self) -> bool {
+        self.standing[Standing::Lost as usize] > 0 && !self.has_believed()
+    }
+
     /// Whether a sensor is heard to be abnormal at this time.
     pub fn is_heard_to_be_abnormal(&self) -> bool {
         self.standing[Standing::Abnormal as usize] > 0
@@ -330,18 +353,36 @@ impl Cluster {
         }
     }
 
-    /// The gravest that its members say at this time.
+    /// The gravest that its members say at this time. What one said before it came to be distrusted counts
+    /// where there is nobody who is believed.
     pub fn gravest(&self) -> Severity {
-        let said = Severity::ALL.iter().rev();
-        let mut said = said.filter(|severity| self.severities[**severity as usize] > 0);
-        said.next().copied().unwrap_or(Severity::Unknown)
+        match self.has_believed() {
+            true => gravest_of(&self.severities),
+            false => self.gravest_known(),
+        }
+    }
+
+    /// The same of all that is known to whoever looks at it: also of what nobody believes any more.
+    pub fn gravest_known(&self) -> Severity {
+        gravest_of(&self.severities).max(gravest_of(&self.lost))
+    }
+
+    /// Whether one of its members is believed: a sensor that is heard, or was abnormal when it fell silent,
+    /// or a report that counts.
+    fn has_believed(&self) -> bool {
+        let [_, _, abnormal, silent, reported, _, _] = self.standing;
+        abnormal + silent + reported + self.well > 0
     }
 
     /// The gravest and the surest that its members say at this time.
     pub fn verdict(&self) -> (Severity, Certainty) {
+        let alone = !self.has_believed();
         let mut verdict = (Severity::Unknown, Certainty::Unknown);
-        for raised in self.members.values().flat_map(|member| &member.raised) {
-            let (severity, certainty) = raised.verdict();
+        for member in self.members.values() {
+            let (severity, certainty) = match alone {
+                true => member.believed(),
+                false => member.says(),
+            };
             verdict = (verdict.0.max(severity), verdict.1.max(certainty));
         }
         verdict
@@ -623,6 +664,14 @@ impl Cluster {
         self.members.get(source).is_some_and(Member::is_heard)
     }
 
+    /// Whether a person has told of it, however long ago.
+    pub fn is_told_by_person(&self) -> bool {
+        let least = PERSON.parse().expect("it is a sensor's name");
+        let from = self.members.range(Source::of_sensor(&least)..);
+        let mut own = from.take_while(|(source, _)| source.sensor.as_str().starts_with(PERSON));
+        own.any(|(source, _)| source.report.is_some())
+    }
+
     /// When the first of its members was heard that weigh something at this time.
     pub fn weighs_since(&self) -> Option<Timestamp> {
         let members = self.members.values();
@@ -813,6 +862,19 @@ impl Cluster {
         middle.farthest_m(places)
     }
 
+    /// How far the farthest of its members is from a place, if any has one.
+    pub fn farthest_m(&self, place: Position) -> Option<u32> {
+        let places = self.members.values().filter_map(|member| member.position);
+        places.map(|own| own.distance_m(place)).max()
+    }
+
+    /// How far two members of this and another lie apart at most, if both have places: no farther than this.
+    pub fn span_m(&self, other: &Self) -> Option<u32> {
+        let (one, two) = (self.middle()?, other.middle()?);
+        let between = one.distance_m(two);
+        Some(between.saturating_add(self.radius_m().saturating_add(other.radius_m())))
+    }
+
     /// Whether all that is kept in sums is what a count finds.
     pub fn sums_agree(&self) -> bool {
         let mut counted = Self::default();
@@ -821,6 +883,7 @@ impl Cluster {
         }
         (counted.standing, counted.weight, counted.severities)
             == (self.standing, self.weight, self.severities)
+            && counted.lost == self.lost
             && counted.well == self.well
             && counted.voices == self.voices
             && counted.places == self.places
@@ -853,6 +916,7 @@ impl Cluster {
             self.well -= u32::from(is_well(&stand));
             self.standing[stand.standing as usize] -= 1;
             self.severities[stand.severity as usize] -= 1;
+            self.lost[stand.lost as usize] -= 1;
             match who {
                 Some(who) => self.voices.leave(who, stand.weight),
                 None => self.weight -= u64::from(stand.weight),
@@ -862,6 +926,7 @@ impl Cluster {
             self.well += u32::from(is_well(&stand));
             self.standing[stand.standing as usize] += 1;
             self.severities[stand.severity as usize] += 1;
+            self.lost[stand.lost as usize] += 1;
             match who {
                 Some(who) => self.voices.enter(who, stand.weight),
                 None => self.weight += u64::from(stand.weight),
@@ -935,6 +1000,13 @@ impl Cluster {
         cluster.members = members.into_iter().collect();
         Ok(cluster)
     }
+}
+
+/// The gravest of which there is any.
+fn gravest_of(severities: &[u32; 5]) -> Severity {
+    let mut said = Severity::ALL.iter().rev();
+    let gravest = said.find(|severity| severities[**severity as usize] > 0);
+    gravest.copied().unwrap_or(Severity::Unknown)
 }
 
 /// Who reports, if a member is a report and its rule tells.

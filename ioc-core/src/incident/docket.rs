@@ -242,6 +242,31 @@ impl Docket {
         self.dismissed_at().is_some_and(|at| first_heard > at)
     }
 
+    /// So many sources join it that weigh nothing: they overrule no dismissal.
+    pub fn is_joined_by_weightless(&mut self, sources: u32) {
+        if self.handling.dismissal().is_some() {
+            let known = &mut self.dismissed_on.sources;
+            *known = known.saturating_add(sources);
+        }
+    }
+
+    /// One of these weighs something from here on.
+    pub fn one_weighs(&mut self) {
+        let known = &mut self.dismissed_on.sources;
+        *known = known.saturating_sub(1);
+    }
+
+    /// Some of another that is dismissed, as this is, becomes a part of it: so many sources.
+    pub fn rests_on_more(&mut self, sources: u32, other: &Self) {
+        let both = [self.handling, other.handling];
+        if both.iter().all(|handling| handling.dismissal().is_some()) {
+            let (own, others) = (&mut self.dismissed_on, other.dismissed_on);
+            own.sources = own.sources.saturating_add(sources);
+            own.severity = own.severity.max(others.severity);
+            own.own = own.own.max(others.own);
+        }
+    }
+
     /// Some of what its dismissal rested on is of another incident from here on: what comes back is
     /// news again.
     pub fn rests_on_less(&mut self, grounds: Grounds) {

@@ -100,6 +100,8 @@ pub(super) struct Stand {
     pub silent: bool,
     pub weight: u32,
     pub severity: Severity,
+    /// How grave that is which counted when its sensor came to be distrusted.
+    pub lost: Severity,
 }
 
 /// What a source says: a sighting with what it amounts to.
@@ -200,9 +202,19 @@ impl Member {
 
     /// The gravest and the surest that is said about it and is to be believed.
     pub fn believed(&self) -> (Severity, Certainty) {
-        let said = self.raised.iter().map(Raised::verdict);
-        let none = (Severity::Unknown, Certainty::Unknown);
-        said.fold(none, |one, other| (one.0.max(other.0), one.1.max(other.1)))
+        gravest(self.raised.iter())
+    }
+
+    /// The same of what is believed still.
+    pub(super) fn says(&self) -> (Severity, Certainty) {
+        let raised = self.raised.iter();
+        gravest(raised.filter(|raised| !raised.trust.is_lost()))
+    }
+
+    /// The same of what counted when its sensor came to be distrusted.
+    pub(super) fn had_said(&self) -> (Severity, Certainty) {
+        let raised = self.raised.iter();
+        gravest(raised.filter(|raised| raised.trust.is_lost()))
     }
 
     /// A person says how grave the incident is, and knows what this one says of it at this time.
@@ -246,6 +258,19 @@ impl Member {
         self.stand().standing
     }
 
+    /// Whether nothing that it has said has weighed anything so far: it weighs nothing by what it says, or
+    /// was doubted from the first.
+    pub(super) fn has_never_weighed(&self) -> bool {
+        match self.standing() {
+            Standing::Normal | Standing::Context => self.normal_since.is_none(),
+            Standing::Abnormal
+            | Standing::Silent
+            | Standing::Reported
+            | Standing::Lost
+            | Standing::Gone => false,
+        }
+    }
+
     /// How it stands; it weighs as much as its weightiest detection that is to be believed.
     pub(super) fn stand(&self) -> Stand {
         let weightiest = |lost: bool| {
@@ -263,12 +288,12 @@ impl Member {
             (Some(_), None, true) => Standing::Silent,
             (Some(_), None, false) => Standing::Abnormal,
         };
-        let severity = self.raised.iter().map(|raised| raised.verdict().0).max();
         Stand {
             standing,
             silent: self.silent,
             weight: weight.unwrap_or(0),
-            severity: severity.unwrap_or(Severity::Unknown),
+            severity: self.says().0,
+            lost: self.had_said().0,
         }
     }
 
@@ -626,6 +651,13 @@ impl Raised {
             },
         })
     }
+}
+
+/// The gravest and the surest that is said and was to be believed when it was.
+fn gravest<'a>(said: impl Iterator<Item = &'a Raised>) -> (Severity, Certainty) {
+    let none = (Severity::Unknown, Certainty::Unknown);
+    said.map(Raised::verdict)
+        .fold(none, |one, other| (one.0.max(other.0), one.1.max(other.1)))
 }
 
 fn take_trust(take: &mut Take<'_>) -> Result<Trust, CodecError> {

@@ -76,6 +76,26 @@ fn city(lamps: i32) -> Arc<Bundle> {
 }
 
 #[test]
+fn a_cause_that_nobody_believes_stands_for_nothing() {
+    // A rumour of an outage: the fire and the pump call by themselves. When people are at work at the
+    // outage it stands for its effects.
+    let expected = expect![[r#"
+        10:00 opened outage#1 severe by ana: a report
+        10:05 opened fire#1 moderate caused by outage#1: stove 1.5
+        10:06 opened pump_failure#1 moderate caused by outage#1: pump 1.5
+    "#]];
+    expected.assert_eq(&calls(
+        &city(0),
+        "10:00 open outage by=ana request=1 severity=severe certainty=unlikely at=0,0
+         10:05 stove 1.5 kind=heat at=2000,0
+         10:06 pump 1.5 kind=pump at=3000,0
+         10:20 do confirm outage#1 by=ben request=2
+         10:21 oven 1.5 kind=heat at=2500,0
+         10:22 tick",
+    ));
+}
+
+#[test]
 fn inv_15_what_stays_dark_calls_when_it_parts_while_another_block_is_dark_still() {
     // Restored in blocks: the second substation is dead for hours more, and the outage lasts.
     let told = calls(

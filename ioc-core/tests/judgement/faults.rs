@@ -193,6 +193,35 @@ fn what_nobody_believed_when_an_incident_was_rated_is_news_when_it_is_believed()
 }
 
 #[test]
+fn an_incident_is_as_grave_as_those_say_who_are_believed() {
+    // The one gauge chatters at a severe level, and the other stands at a moderate one: so grave is the
+    // flood when that has lasted. When the first is steady it is severe, as it says.
+    let high = [4.5, 4.5, 4.5];
+    let chatters = [
+        1.2, 4.5, 1.2, 4.5, 1.2, 4.5, 1.2, 4.5, 1.2, 4.5, 1.2, 4.5, 1.2, 4.5,
+    ];
+    let first = [&high[..], &chatters, &chatters, &[4.5; 30]].concat();
+    let city = flapping().handling(|rules| rules.lowers = true);
+    let told = run(
+        &[("first", &city.build())],
+        &(each_minute("river-1", &first) + &each_minute("river-2", &[3.2; 60])),
+    );
+    // Of what it is updated with, what is graver than before.
+    let mut told: Vec<_> = told.lines().collect();
+    told.dedup_by_key(|line| line.split(' ').skip(1).take(3).collect::<Vec<_>>());
+    expect![[r#"
+        10:01 opened flood#1 severe: river-1 4.5, river-1 4.5
+        10:01:00.250 updated flood#1 severe 2 sensors: river-2 3.2 599 m, river-2 3.2
+        10:07 faulty river-1 flapping distrusted: river-1 1.2
+        10:07 updated flood#1 severe 2 sensors: river-2 3.2
+        10:17 rated flood#1 moderate 2 sensors
+        10:17:00.250 updated flood#1 moderate 2 sensors: river-2 3.2
+        10:48 sound river-1 flapping: river-1 4.5
+        10:48 updated flood#1 severe 2 sensors: river-1 4.5"#]]
+    .assert_eq(&told.join("\n"));
+}
+
+#[test]
 fn a_distrusted_gauge_makes_no_two_incidents_one() {
     let flaps = [1.2, 3.5, 1.2, 3.5, 1.2, 3.5, 1.2, 3.5, 3.5];
     check_with(
@@ -641,4 +670,31 @@ fn inv_19_whether_a_sensor_is_believed_does_not_depend_on_the_order_of_its_readi
     for late in [21, 41, 59] {
         assert_eq!(told(late), in_order, "{late} s late");
     }
+}
+
+#[test]
+fn what_a_gauge_said_before_it_was_doubted_counts_again_when_nobody_else_is_there() {
+    // A caller is believed for half an hour, and a gauge is severe that came to be distrusted then. When the
+    // call counts no more there is nobody but the gauge: nobody knows that it is less.
+    let high = [4.5, 4.5, 4.5];
+    let chatters = [1.2, 4.5].repeat(40);
+    let first = [&high[..], &chatters].concat();
+    let city = flapping().handling(|rules| rules.lowers = true);
+    let told = run(
+        &[("first", &city.build())],
+        &(each_minute("river-1", &first) + "10:04 calls 1 at=10,0\n"),
+    );
+    let mut told: Vec<_> = told.lines().collect();
+    told.dedup_by_key(|line| line.split(' ').skip(1).take(3).collect::<Vec<_>>());
+    expect![[r#"
+        10:01 opened flood#1 severe: river-1 4.5, river-1 4.5
+        10:02 updated flood#1 severe: river-1 4.5
+        10:04:00.250 updated flood#1 severe 2 sensors: calls 1 10 m
+        10:07 faulty river-1 flapping distrusted: river-1 1.2
+        10:08 updated flood#1 severe 2 sensors: river-1 4.5
+        10:17 rated flood#1 moderate 2 sensors
+        10:18 updated flood#1 moderate 2 sensors: river-1 4.5
+        10:34 unknown flood#1 severe 2 sensors
+        10:34:00.250 updated flood#1 severe unknown 2 sensors: river-1 4.5"#]]
+    .assert_eq(&told.join("\n"));
 }

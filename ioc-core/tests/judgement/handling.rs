@@ -293,6 +293,52 @@ fn inv_20_what_further_sources_say_overrules_a_dismissal() {
 }
 
 #[test]
+fn inv_20_what_weighs_nothing_overrules_no_dismissal_until_it_does() {
+    // What is warm belongs to the picture alone. Who is hot has something to say, once, however often he
+    // comes back; and so has a caller beside what is warm.
+    let city = BundleBuilder::new()
+        .sensor_with("calls", "call", |_| ())
+        .report("call", "call", Minor, Millis::minutes(60))
+        .threshold("hot", "heat", &[(Minor, 3.0)], |_| ())
+        .threshold("warm", "heat", &[(Minor, 1.0)], |_| ())
+        .correlation("fires", "fire", &["call", "hot", "warm"], |rule| {
+            rule.within_m = 200;
+            rule.within = Millis::minutes(180);
+            rule.weights = vec![1, 1, 0];
+            rule.sources_min = 2;
+        })
+        .build();
+    check_with(
+        &city,
+        "18:00 calls 1 at=0,0
+         18:01 calls 1 at=0,0
+         18:05 do dismiss fire#1 by=ana reason=not_ours
+         18:10 h-1 1.5 kind=heat at=10,0
+         18:11 h-2 1.5 kind=heat at=20,0
+         18:20 h-1 3.5 kind=heat
+         18:21 h-1 0.5 kind=heat
+         18:22 h-1 3.5 kind=heat
+         18:30 h-2 3.5 kind=heat
+         18:35 do dismiss fire#1 by=ana reason=not_ours
+         18:40 h-3 1.5 kind=heat at=300,0
+         18:41 calls 1 at=150,0
+         18:42 calls 1 at=160,0",
+        &expect![[r#"
+            18:01 opened fire#1 minor 2 sensors: calls 1, calls 1
+            18:05 dismissed fire#1 minor 2 sensors as not_ours by ana
+            18:10 updated fire#1 minor 3 sensors: h-1 1.5 10 m
+            18:11 updated fire#1 minor 4 sensors: h-2 1.5 10 m
+            18:20 updated fire#1 minor 4 sensors: h-1 3.5
+            18:22 updated fire#1 minor 4 sensors: h-1 3.5
+            18:30 reopened fire#1 minor 4 sensors: h-2 3.5
+            18:35 dismissed fire#1 minor 4 sensors as not_ours by ana
+            18:41 updated fire#1 minor 6 sensors: h-3 1.5, calls 1 130 m
+            18:42 reopened fire#1 minor 7 sensors: calls 1 10 m
+        "#]],
+    );
+}
+
+#[test]
 fn what_gets_graver_overrules_a_dismissal_too() {
     check(
         "10:00 river-1 3.1

@@ -725,6 +725,27 @@ fn inv_15_what_stays_dark_of_one_block_does_not_wait_until_the_last_is_restored(
 }
 
 #[test]
+fn inv_15_what_goes_dark_below_what_is_well_again_does_not_wait_for_another_block() {
+    // The first two blocks are bright again when a fuse of one of their lamps blows, and the third is dark
+    // for hours.
+    let restored = "11:00 substation 1
+         11:00 substation-2 1
+         11:02 lamp-1 1
+         11:02 lamp-5 1
+         11:30 lamp-1 0
+         13:00 substation-3 1
+         13:01 lamp-6 1
+         13:30 tick";
+    assert_eq!(
+        openings(blocks(), &format!("{ALL_DARK}{restored}")),
+        [
+            "10:00 opened outage#1 severe: substation 0",
+            "11:40 opened outage#2 moderate caused by outage#1",
+        ]
+    );
+}
+
+#[test]
 fn inv_15_what_feeds_it_directly_has_been_well_for_as_long() {
     let restored = "10:00 feeder-1 0
          11:00 substation 1
@@ -1251,6 +1272,52 @@ proptest! {
         let opened: Vec<_> = told.lines().filter(|line| line.contains("opened")).collect();
         prop_assert!(opened.len() == 2 && opened[1].contains("lorry"), "{told}");
     }
+}
+
+#[test]
+fn what_shakes_one_after_another_is_no_front_however_near_in_time_each_is_to_the_next() {
+    let builder = |tolerance, speed_m_per_s| {
+        let stations = BundleBuilder::new()
+            .sensor("east", "shake", metres(0, 0))
+            .sensor("middle", "shake", metres(20_000, 0))
+            .sensor("west", "shake", metres(40_000, 0));
+        let rules = stations.threshold("shaking", "shake", &[(Moderate, 1.0)], |_| ());
+        rules.correlation("quakes", "quake", &["shaking"], |rule| {
+            rule.within_m = 30_000;
+            rule.sources_min = 3;
+            rule.front = Some(Front {
+                tolerance,
+                speed_m_per_s,
+                of: Vec::new(),
+            });
+        })
+    };
+    // Two lorries pass three instruments.
+    check_with(
+        &builder(Millis::seconds(60), None).build(),
+        "10:00:00 east 1.5
+         10:00:50 middle 1.5
+         10:01:40 west 1.5",
+        &expect![[""]],
+    );
+    // The one in the middle comes last, to both.
+    check_with(
+        &builder(Millis::seconds(60), None).build(),
+        "10:00:00 east 1.5
+         10:01:40 west 1.5
+         10:01:41 middle 1.5 observed=10:00:50",
+        &expect![[""]],
+    );
+    // A wave comes to each when it can have, and to the last long after the first.
+    check_with(
+        &builder(Millis::seconds(2), Some(3_500)).build(),
+        "10:00:00 east 1.5
+         10:00:06 middle 1.5
+         10:00:12 west 1.5",
+        &expect![[r#"
+            10:00:12 opened quake#1 moderate 3 sensors: east 1.5, middle 1.5 19970 m, west 1.5 19970 m
+        "#]],
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ioc_core::bundle::Bundle;
 use ioc_core::bundle::{Changes, FaultSign, Flapping};
 use ioc_core::decision::Severity::Moderate;
-use ioc_core::decision::{Handling, RefusalCode, Verdict};
+use ioc_core::decision::{Decision, Dismissal, Handling, RefusalCode, Step, Verdict};
 use ioc_core::id::IncidentId;
 use ioc_core::judgement::Judgement;
 use ioc_core::limits::{
@@ -329,6 +329,51 @@ fn ask(history: &mut History, at: Timestamp, request: &str, incident: IncidentId
             action,
         }),
     );
+}
+
+#[test]
+fn two_large_incidents_that_are_dismissed_and_become_one_in_steps_stay_dismissed() {
+    const EACH: usize = 2 * MEMBERS_MOVED_PER_STEP;
+    let gauges = [("north", 0), ("south", 900)];
+    let mut builder = BundleBuilder::new()
+        .threshold("level-high", "level", &[(Moderate, 3.0)], |_| ())
+        .correlation("floods", "flood", &["level-high"], |rule| {
+            rule.within_m = 500;
+        });
+    for (side, north) in gauges {
+        for number in 0..EACH {
+            let id = format!("{side}-{number}");
+            builder = builder.sensor(&id, "level", metres(number as i32, north));
+        }
+    }
+    let mut history = History::new(builder.build());
+    for (side, _) in gauges {
+        (0..EACH).for_each(|gauge| history.say(MIDNIGHT, &format!("{side}-{gauge}"), 4.0));
+    }
+    let (_, decisions) = history.judge(&Manner::plain());
+    let opened = decisions.iter().filter_map(|one| match &one.verdict {
+        Verdict::IncidentOpened(incident) => Some(incident.id),
+        _ => None,
+    });
+    let opened: Vec<_> = opened.collect();
+    let [one, other] = opened[..] else {
+        panic!("{opened:?}");
+    };
+    let at = MIDNIGHT + Millis::seconds(1);
+    for (request, incident) in [("d-1", one), ("d-2", other)] {
+        let dismiss = Ask::Step(Step::Dismiss(Dismissal::Test));
+        ask(&mut history, at, request, incident, dismiss);
+    }
+    ask(&mut history, at, "m-1", other, Ask::Merge(one));
+    (0..10).for_each(|step| history.push(at + Millis(step), &Input::Tick));
+    let (judgement, decisions) = history.judge(&Manner::plain());
+    assert_eq!(judgement.audit(), []);
+    assert_eq!(judgement.counters().incidents_live, 1);
+    let told = decisions.last().unwrap().verdict.incident().unwrap();
+    assert_eq!(told.sensors as usize, 2 * EACH);
+    assert_eq!(told.handling, Handling::Dismissed(Dismissal::Test));
+    let reopened = |one: &Decision| matches!(one.verdict, Verdict::IncidentReopened(_));
+    assert!(!decisions.iter().any(reopened));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use expect_test::{Expect, expect};
-use ioc_core::bundle::{Along, Bundle, CorrelationRule, Effect, Lag};
+use ioc_core::bundle::{Along, Bundle, CorrelationRule, Effect, FaultSign, Impossible, Lag};
 use ioc_core::decision::Severity::{Extreme, Minor, Moderate, Severe};
 use ioc_core::limits::{CHILDREN_PER_STEP, CHILDREN_STEP};
 use ioc_core::time::Millis;
@@ -237,6 +237,209 @@ fn a_person_s_word_on_how_grave_a_cause_is_counts() {
             10:20:00.001 unsuppressed pump_failure#1 severe caused by outage#1
             10:21 undone outage#1 severe to new by ana
             10:21:00.001 suppressed pump_failure#1 severe caused by outage#1
+        "#]],
+    );
+}
+
+#[test]
+fn a_cause_that_nobody_believes_explains_nothing_until_it_is_believed() {
+    // Somebody has heard of an outage, which he takes to be no more than a rumour: the pump that stands is
+    // told. When another knows of it the pump is its symptom, and so is the next.
+    check(
+        "10:00 open outage by=ana request=1 severity=severe certainty=unknown at=0,0
+         10:05 pump-1 2.5 kind=pump at=2000,0
+         10:06 do report outage#1 by=ben request=2 severity=minor certainty=unlikely
+         10:10 do report outage#1 by=cem request=3 severity=minor certainty=possible
+         10:11 pump-2 1.5 kind=pump at=3000,0",
+        &expect![[r#"
+            10:00 opened outage#1 severe by ana: a report
+            10:05 opened pump_failure#1 severe caused by outage#1: pump-1 2.5
+            10:06 updated outage#1 severe 2 sensors by ben: a report
+            10:10 updated outage#1 severe 3 sensors by cem: a report
+            10:10:00.001 suppressed pump_failure#1 severe caused by outage#1
+            10:11 opened pump_failure#2 moderate suppressed caused by outage#1: pump-2 1.5
+        "#]],
+    );
+}
+
+#[test]
+fn a_cause_that_nobody_believes_explains_what_it_does_when_people_are_at_work() {
+    check(
+        "10:00 open outage by=ana request=1 severity=severe certainty=unlikely at=0,0
+         10:05 pump-1 2.5 kind=pump at=2000,0
+         10:10 do acknowledge outage#1 by=ben request=2
+         10:15 do confirm outage#1 by=ben request=3
+         10:20 do undo outage#1 by=ben request=4
+         10:21 tick",
+        &expect![[r#"
+            10:00 opened outage#1 severe by ana: a report
+            10:05 opened pump_failure#1 severe caused by outage#1: pump-1 2.5
+            10:10 acknowledged outage#1 severe by ben
+            10:15 confirmed outage#1 severe by ben
+            10:15:00.001 suppressed pump_failure#1 severe caused by outage#1
+            10:20 undone outage#1 severe to acknowledged by ben
+            10:20:00.001 unsuppressed pump_failure#1 severe caused by outage#1
+        "#]],
+    );
+}
+
+#[test]
+fn a_cause_that_is_back_and_less_sure_than_before_explains_no_more() {
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:05 pump-1 1.5 kind=pump at=2000,0
+         10:20 sub-1 0 kind=power
+         10:40 open outage by=ana request=1 severity=moderate certainty=unlikely at=0,0
+         10:41 pump-2 1.5 kind=pump at=3000,0",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:05 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:30 cleared outage#1 moderate
+            10:30:00.001 unsuppressed pump_failure#1 moderate caused by outage#1
+            10:40 reopened outage#1 moderate episode 2 2 sensors by ana: a report
+            10:41 opened pump_failure#2 moderate caused by outage#1: pump-2 1.5
+        "#]],
+    );
+}
+
+#[test]
+fn a_cause_that_rests_on_a_sensor_that_nobody_believes_any_more_explains_nothing() {
+    // What the meter says cannot be, so nobody knows of the outage: the pump is told. People who are there
+    // know of it; and so does the meter that is well again.
+    let impossible = FaultSign::Impossible(Impossible {
+        below: None,
+        above: Some(100.0),
+        readings_min: 1,
+        clear_readings_min: 3,
+    });
+    check_with(
+        &builder(true)
+            .fault("meter-cut", "power", impossible)
+            .build(),
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:05 pump-1 1.5 kind=pump at=2000,0
+         10:10 sub-1 999 kind=power
+         10:11 pump-2 1.5 kind=pump at=3000,0
+         10:15 do confirm outage#1 by=ben
+         10:16 do undo outage#1 by=ben
+         10:20-10:25/1 sub-1 1.5 kind=power",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:05 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:10 faulty sub-1 impossible distrusted: sub-1 999
+            10:10 unknown outage#1 moderate: sub-1 999
+            10:10:00.001 unsuppressed pump_failure#1 moderate caused by outage#1
+            10:11 opened pump_failure#2 moderate caused by outage#1: pump-2 1.5
+            10:15 confirmed outage#1 moderate without acknowledged by ben
+            10:15:00.001 suppressed pump_failure#2 moderate caused by outage#1
+            10:15:00.001 suppressed pump_failure#1 moderate caused by outage#1
+            10:16 undone outage#1 moderate to new by ben
+            10:16:00.001 unsuppressed pump_failure#2 moderate caused by outage#1
+            10:16:00.001 unsuppressed pump_failure#1 moderate caused by outage#1
+            10:20 updated outage#1 moderate unknown: sub-1 1.5
+            10:21 updated outage#1 moderate unknown: sub-1 1.5
+            10:22 sound sub-1 impossible: sub-1 1.5
+            10:22 reopened outage#1 moderate: sub-1 1.5
+            10:22:00.001 suppressed pump_failure#2 moderate caused by outage#1
+            10:22:00.001 suppressed pump_failure#1 moderate caused by outage#1
+            10:23 updated outage#1 moderate: sub-1 1.5
+            10:24 updated outage#1 moderate: sub-1 1.5
+            10:25 updated outage#1 moderate: sub-1 1.5
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_person_opens_is_no_symptom_unless_he_says_so() {
+    // Who opens one has not seen the one that is hidden here, or does not take it for the same. A person
+    // may link it himself.
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:05 open pump_failure by=ana request=1 severity=moderate at=2000,0
+         10:06 pump-2 1.5 kind=pump at=3000,0
+         10:07 open pump_failure by=ben request=2 severity=moderate at=3000,10
+         10:08 pump-3 1.5 kind=pump at=4000,0
+         10:09 do report pump_failure#3 by=cem request=3 severity=minor
+         10:20 do link pump_failure#1 by=ana request=4
+         10:21 do link pump_failure#1 other=outage#1 by=ana request=5
+         13:30 tick",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:05 opened pump_failure#1 moderate caused by outage#1 by ana: a report
+            10:06 opened pump_failure#2 moderate suppressed caused by outage#1: pump-2 1.5
+            10:07 updated pump_failure#2 moderate 2 sensors by ben: a report 10 m
+            10:07 unsuppressed pump_failure#2 moderate 2 sensors caused by outage#1 by ben
+            10:08 opened pump_failure#3 moderate suppressed caused by outage#1: pump-3 1.5
+            10:09 updated pump_failure#3 moderate 2 sensors by cem: a report
+            10:09 unsuppressed pump_failure#3 moderate 2 sensors caused by outage#1 by cem
+            10:20 linked pump_failure#1 moderate by ana
+            10:21 linked pump_failure#1 moderate suppressed caused by outage#1 by ana
+            10:30 escalated outage#1 moderate to shift_supervisor
+            10:37 escalated pump_failure#2 moderate 2 sensors to shift_supervisor
+            10:39 escalated pump_failure#3 moderate 2 sensors to shift_supervisor
+            11:00 escalated outage#1 moderate to duty_officer
+            11:07 escalated pump_failure#2 moderate 2 sensors to duty_officer
+            11:09 escalated pump_failure#3 moderate 2 sensors to duty_officer
+            11:30 escalated outage#1 moderate to phone_tree
+            11:37 escalated pump_failure#2 moderate 2 sensors to phone_tree
+            11:39 escalated pump_failure#3 moderate 2 sensors to phone_tree
+            13:15 cleared pump_failure#1 moderate
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_person_opens_is_told_when_it_becomes_one_with_what_is_hidden() {
+    // By his word, and by a pump between them; and a symptom of the second is hidden by that alone.
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:01 pump-1 1.5 kind=pump at=2000,0
+         10:02 ack pump_failure#1 by=ana
+         10:05 open pump_failure by=ben request=1 severity=moderate at=9000,0
+         10:06 do merge pump_failure#2 other=pump_failure#1 by=ben request=2
+         10:10 pump-3 1.5 kind=pump at=4000,0
+         10:11 ack pump_failure#3 by=ana request=3
+         10:12 open pump_failure by=ben request=4 severity=moderate at=4080,0
+         10:13 pump-4 1.5 kind=pump at=4040,0
+         10:14 street-1 1.5 kind=water at=4100,0",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:01 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:02 acknowledged pump_failure#1 moderate suppressed by ana
+            10:05 opened pump_failure#2 moderate by ben: a report
+            10:06 merged pump_failure#2 into pump_failure#1 by ben
+            10:06 linked pump_failure#1 moderate 2 sensors by ben
+            10:06 unsuppressed pump_failure#1 moderate 2 sensors by ben
+            10:10 opened pump_failure#3 moderate suppressed caused by outage#1: pump-3 1.5
+            10:11 acknowledged pump_failure#3 moderate suppressed by ana
+            10:12 opened pump_failure#4 moderate caused by outage#1 by ben: a report
+            10:13 merged pump_failure#4 into pump_failure#3
+            10:13 updated pump_failure#3 moderate 3 sensors: pump-4 1.5 40 m
+            10:13 unsuppressed pump_failure#3 moderate 3 sensors caused by outage#1
+            10:14 opened street_flood#1 moderate suppressed caused by pump_failure#3: street-1 1.5
+        "#]],
+    );
+}
+
+#[test]
+fn a_symptom_is_one_again_when_what_a_person_has_told_is_of_another() {
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:06 pump-2 1.5 kind=pump at=3000,0
+         10:07 open pump_failure by=ben request=2 severity=moderate at=3000,10
+         10:08 pump-3 1.5 kind=pump at=4000,0
+         10:10 do move pump_failure#1 other=pump_failure#2 by=ana request=3 sources=person:2@1773482820000
+         10:20 tick",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:06 opened pump_failure#1 moderate suppressed caused by outage#1: pump-2 1.5
+            10:07 updated pump_failure#1 moderate 2 sensors by ben: a report 10 m
+            10:07 unsuppressed pump_failure#1 moderate 2 sensors caused by outage#1 by ben
+            10:08 opened pump_failure#2 moderate suppressed caused by outage#1: pump-3 1.5
+            10:10 evidence_moved pump_failure#2 moderate 2 sensors from pump_failure#1: person:2@1773482820000/2 by ana
+            10:10 unsuppressed pump_failure#2 moderate 2 sensors caused by outage#1 by ana
+            10:10 suppressed pump_failure#1 moderate caused by outage#1 by ana
+            10:10 updated pump_failure#1 moderate suppressed by ana
         "#]],
     );
 }

@@ -112,3 +112,16 @@ test("p5 of more incidents than it knows, the console forgets what is over first
   assert.equal(calls.told.size, 5_000);
   assert.ok(calls.told.has("inc-open"));
 });
+
+test("what a cause that nobody believes is said to have caused is heard, until people are at work at that", () => {
+  const told = (type, id, parent, more = {}) => ({ type, at: "2026-03-14T07:00:00.000Z",
+    cause: { evidence: [{}] }, incident: { id, parent, kind: parent ? "fire" : "outage", severity: "severe",
+      certainty: "observed", condition: "active", handling: "new", episode: 1, ...more } });
+  const calls = new Calls();
+  const itself = (decision) => calls.take(decision).itself;
+  assert.ok(itself(told("incident_opened", "inc-a", null, { certainty: "unlikely" })));
+  assert.ok(itself(told("incident_opened", "inc-b", "inc-a")));
+  const confirmed = told("incident_handled", "inc-a", null, { certainty: "unlikely", handling: "confirmed" });
+  assert.ok(!itself(confirmed));
+  assert.ok(!itself(told("incident_opened", "inc-c", "inc-a")));
+});

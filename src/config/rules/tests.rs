@@ -673,6 +673,40 @@ fn the_networks_that_a_correlation_follows() {
 }
 
 #[test]
+fn what_evidence_has_in_common_is_no_more_than_it_can_carry() {
+    let text = |distinct: &str, third: &str| {
+        format!(
+            "detections:
+  forced:
+    kind: emergency_call
+    report: severe
+    certainty: likely
+    counts_for: 2 min
+    {distinct}
+correlations:
+  one: {{ incident: one, from: [forced], sources: 1, same: [gateway, b, c, d], within_time: 1 h }}
+  two: {{ incident: two, from: [forced], sources: 1, same: [gateway, e], group_by: [b, f], within_time: 1 h }}
+  three: {{ incident: three, from: [forced], sources: 1, {third}, within: 1 km, within_time: 1 h }}
+"
+        )
+    };
+    let (_, mistakes, _) = read(&text("", "group_by: [f, h]"));
+    assert!(mistakes.is_empty(), "{mistakes}");
+    refused(
+        &text("", "same: [h, i]"),
+        &expect![
+            "a.yaml:2:3 detections.forced: 9 names are asked of what it finds by `same` and `group_by` of the correlations that take it, and by `distinct`: b, f, b, c, d, e, gateway, h, i; at most 8 can be: write fewer, or another detection like it for some of these correlations"
+        ],
+    );
+    refused(
+        &text("distinct: caller", "group_by: [f, h]"),
+        &expect![
+            "a.yaml:2:3 detections.forced: 9 names are asked of what it finds by `same` and `group_by` of the correlations that take it, and by `distinct`: caller, b, f, h, b, c, d, e, gateway; at most 8 can be: write fewer, or another detection like it for some of these correlations"
+        ],
+    );
+}
+
+#[test]
 fn levels_may_be_of_what_the_readings_of_a_time_come_to() {
     let text = "detections:
   calls-many:
