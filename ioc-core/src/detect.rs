@@ -478,7 +478,10 @@ impl SensorStage {
                 .judges_between(rule, said)
                 .is_some_and(|between| self.pauses(number).end_at(reading.kind, between));
             let sensor = &mut self.sensors[number];
-            let state = &mut sensor.tracks[track].states[place];
+            let own = &mut sensor.tracks[track];
+            let in_doubt = own.doubted && own.doubts(&self.rules, &rule.name, None);
+            let state = &mut own.states[place];
+            state.hears_in_doubt(in_doubt);
             let registered = sensor.registered.map(|number| self.rules.sensor(number));
             let position = reading.position.or(registered.and_then(|own| own.position));
             let sighting = |severity, excess| Sighting {

@@ -333,7 +333,7 @@ impl Engine {
         let rules = Arc::clone(&self.rules);
         let (due, found) = self.group.fire(to, &self.desk.away, &rules);
         if !found.is_empty() {
-            let passed = self.pass(due, Some(due), (&found, Origin::Group), out);
+            let passed = self.pass(due, Some(due), (&found, Origin::GroupTimers), out);
             self.correlate(due, Some(due), &passed.found, out);
         }
     }
@@ -524,7 +524,12 @@ impl Engine {
         self.findings(at, found, out);
         let mut ended = Vec::new();
         let old = Arc::clone(&self.rules);
-        self.group.reload((&old, &new), at, &mut ended);
+        let correlators = &self.correlators;
+        let is_silent = |sensor: &SensorId| {
+            let mut all = correlators.values();
+            all.any(|correlator| correlator.is_silent(sensor))
+        };
+        self.group.reload((&old, &new), is_silent, at, &mut ended);
         let passed = self.pass(at, None, (&ended, Origin::Group), out);
         self.correlate(at, None, &passed.found, out);
         self.make_room_to_leave(at, out);

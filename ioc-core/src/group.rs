@@ -123,18 +123,18 @@ impl Group {
             all.push(amended);
             all.append(&mut of_sites);
             let place = all.len();
+            let is_of = |(sensor, rule): &(SensorId, RuleId)| {
+                *sensor == finding.sensor && *rule == finding.rule
+            };
+            let unheard = passed.unheard.iter().any(is_of);
+            let unheard = unheard && matches!(finding.detection, Detection::Raised { .. });
             for (name, sequencer) in &mut self.sequences {
-                let before = sequencer.due(&finding.sensor);
                 let moment = Moment { finding, at, rules };
-                over_limit += sequencer.take(moment, &mut all);
-                // A detection may end what waits about other sensors too.
-                for (sensor, due) in sequencer.ended.drain(..) {
-                    self.timers.cancel(due, name.clone(), sensor);
-                }
-                let after = sequencer.due(&finding.sensor);
-                if before != after && after.is_some() {
-                    self.timers.replace(None, after, name, &finding.sensor);
-                }
+                over_limit += match unheard {
+                    true => sequencer.take_unheard(moment, &mut all),
+                    false => sequencer.take(moment, &mut all),
+                };
+                change_timers(&mut self.timers, name, &mut sequencer.timers);
             }
             sort(&mut all[place..]);
             self.count(&all[place..]);
@@ -154,9 +154,7 @@ impl Group {
         let place = found.len();
         for (name, sequencer) in &mut self.sequences {
             over_limit += sequencer.overhear(moment, found);
-            for (sensor, due) in sequencer.ended.drain(..) {
-                self.timers.cancel(due, name.clone(), sensor);
-            }
+            change_timers(&mut self.timers, name, &mut sequencer.timers);
         }
         sort(&mut found[place..]);
         self.count(&found[place..]);
@@ -166,8 +164,22 @@ impl Group {
     /// Counts what its rules have found.
     fn count(&mut self, found: &[Finding]) {
         for finding in found {
-            let counters = self.counters.entry(finding.rule.clone()).or_default();
-            counters.note(&finding.detection);
+            match self.counters.get_mut(&finding.rule) {
+                Some(counters) => counters.note(&finding.detection),
+                None => {
+                    let mut counters = RuleCounters::default();
+                    counters.note(&finding.detection);
+                    self.counters.insert(finding.rule.clone(), counters);
+                }
+            }
+        }
+    }
+
+    /// Somebody works at a sensor from here on: what it said before is no word about what comes.
+    pub fn lose_sight_of(&mut self, sensor: &SensorId, at: Timestamp) {
+        for (name, sequencer) in &mut self.sequences {
+            sequencer.lose_sight_of(sensor, at);
+            change_timers(&mut self.timers, name, &mut sequencer.timers);
         }
     }
 
@@ -238,8 +250,7 @@ impl Group {
             let sequencer = self.sequences.get_mut(&timer.rule);
             let sequencer = sequencer.expect("timers are of rules that hold");
             let found = sequencer.fire(&timer.subject, timer.due, away, rules);
-            let next = sequencer.due(&timer.subject);
-            self.timers.replace(None, next, &timer.rule, &timer.subject);
+            change_timers(&mut self.timers, &timer.rule, &mut sequencer.timers);
             found
         };
         let found: Vec<_> = found.into_iter().collect();
@@ -275,10 +286,12 @@ impl Group {
         }
     }
 
-    /// Other rules: those that mean the same go on, what others had raised clears.
+    /// Other rules: those that mean the same go on, what others had raised clears; but for what a
+    /// sequence that changes had raised of a sensor that is silent: it has not said that it is over.
     pub fn reload(
         &mut self,
         (old_rules, new): (&Rules, &Rules),
+        is_silent: impl Fn(&SensorId) -> bool,
         at: Timestamp,
         found: &mut Vec<Finding>,
     ) {
@@ -286,7 +299,14 @@ impl Group {
         for rule in sequences(new) {
             let is_kept = old.get(&rule.name).is_some_and(|old| old.means(rule));
             let kept = is_kept.then(|| old.remove(&rule.name)).flatten();
-            let sequencer = kept.unwrap_or_else(|| Sequencer::new(rule));
+            let sequencer = kept.unwrap_or_else(|| {
+                let mut begun = Sequencer::new(rule);
+                if let Some(before) = old.get_mut(&rule.name) {
+                    let is_kept = |sensor: &_| is_silent(sensor) && new.may_be_silent(sensor);
+                    begun.keep_raised(before, is_kept);
+                }
+                begun
+            });
             self.sequences.insert(rule.name.clone(), sequencer);
         }
         for sequencer in old.values() {
@@ -336,7 +356,9 @@ impl Group {
         rules: &Rules,
         found: &mut Vec<Finding>,
     ) -> u64 {
-        if finding.detection.is_untold() {
+        let is_over = !matches!(finding.detection, Detection::Silent(_));
+        if finding.detection.is_untold() && !(is_over && self.knows_silent(&finding.sensor, rules))
+        {
             // It is kept quiet on purpose, and no part of what is told of its site.
             return 0;
         }
@@ -354,6 +376,12 @@ impl Group {
         }
         finding.quiet = quiet && !aloud;
         over_limit
+    }
+
+    /// Whether a rule about sites has heard that a sensor is silent.
+    fn knows_silent(&self, sensor: &SensorId, rules: &Rules) -> bool {
+        let mut sites = self.sites.values();
+        sites.any(|sites| sites.knows_silent(sensor, rules))
     }
 
     /// A silent sensor's time is over by a rule about sites.
@@ -521,7 +549,7 @@ fn sort(found: &mut [Finding]) {
     found.sort_by(|one, other| (&one.rule, &one.sensor).cmp(&(&other.rule, &other.sensor)));
 }
 
-/// What has become of timers by a rule about sites or leaps.
+/// What has become of timers by a rule.
 fn change_timers(timers: &mut Timers<SensorId>, rule: &RuleId, changes: &mut Vec<Change>) {
     for change in changes.drain(..) {
         match change {

@@ -67,6 +67,13 @@ impl Correlator {
         slot.filter(|&slot| self.is_live(slot))
     }
 
+    /// Whether a sensor is silent that is part of an incident.
+    pub fn is_silent(&self, sensor: &SensorId) -> bool {
+        let source = Source::of_sensor(sensor);
+        let slot = self.slot_of(sensor);
+        slot.is_some_and(|slot| self.case(slot).cluster.is_silent(&source))
+    }
+
     /// Whether a slot is that of a case, and of none that is over.
     pub(super) fn is_live(&self, slot: u32) -> bool {
         self.cases.has(slot)

@@ -170,8 +170,10 @@ impl SensorStage {
             started_at: self.started_at,
         };
         let registered = sensor.registered.map(|number| self.rules.sensor(number));
+        let in_doubt = sensor.is_doubted(&self.rules, detection_rule);
         let state = sensor.rule_state(&self.rules, rule as u32);
         state.hears_after_silence(ends_silence);
+        state.hears_in_doubt(in_doubt);
         let outcome = state.fire(detection_rule, registered, moment.at, heard);
         let due = state.due(detection_rule);
         let observed_at = state.observed_to().unwrap_or(moment.at).min(moment.at);

@@ -210,6 +210,20 @@ impl RuleState {
         }
     }
 
+    /// Whether what it judges next is of a sensor that is not to be trusted: what is usual is not
+    /// learnt by that. All else goes on, so that it counts when the sensor is trusted again.
+    pub fn hears_in_doubt(&mut self, so: bool) {
+        match self {
+            Self::Usual(state) => state.hears_in_doubt(so),
+            Self::Settled(settled) => settled.state.hears_in_doubt(so),
+            Self::Threshold(_)
+            | Self::Rate(_)
+            | Self::Becomes(_)
+            | Self::Window(_)
+            | Self::Report => {}
+        }
+    }
+
     /// Takes over a rule that means the same, and what may have changed of the sensor.
     pub fn refit(&mut self, test: &Test, sensor: Option<&Sensor>) {
         match (test, self) {

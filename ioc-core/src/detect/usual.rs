@@ -4,7 +4,8 @@
 //! from what is usual in this hour, which levels, hysteresis and persistence are then asked of
 //! (`threshold.rs`). Usual is the median of the same hour of the last weeks, each of them the median
 //! of that hour's readings: so neither a spike nor a feast day makes itself usual. A departure that
-//! is within what those weeks differ by is none. Until an hour has been seen in as many weeks as the
+//! is within what those weeks differ by is none. What a sensor says that is not to be trusted teaches
+//! nothing, nor does what it said before in the same hour. Until an hour has been seen in as many weeks as the
 //! rule asks for, nothing is told of it. Hours are those of UTC, by the times of observation. Next:
 //! `becomes.rs`.
 
@@ -30,6 +31,8 @@ pub(super) struct State {
     /// The hour that is being learnt.
     hour: Hour,
     departure: threshold::State,
+    /// Whether what it judges next is not to be trusted. Said anew before each.
+    doubted: bool,
 }
 
 /// The medians of one hour of the week, week by week.
@@ -56,6 +59,7 @@ impl State {
             weeks: Vec::new(),
             hour: Hour::default(),
             departure: threshold::State::new(&rule.threshold, None),
+            doubted: false,
         }
     }
 
@@ -84,6 +88,11 @@ impl State {
     /// Whether what it judges next is the first after its sensor was silent.
     pub fn hears_after_silence(&mut self, so: bool) {
         self.departure.hears_after_silence(so);
+    }
+
+    /// Whether what it judges next is not to be trusted, and teaches nothing.
+    pub fn hears_in_doubt(&mut self, so: bool) {
+        self.doubted = so;
     }
 
     /// Judges one reading.
@@ -177,6 +186,11 @@ impl State {
             self.hour.number = hour;
             self.hour.stride = 1;
         }
+        if self.doubted {
+            // What made it doubtful came before it was found out.
+            self.hour.values.clear();
+            return;
+        }
         self.hour.add(value);
     }
 
@@ -221,6 +235,7 @@ impl State {
                 passed,
             },
             departure,
+            doubted: false,
         })
     }
 }
@@ -416,6 +431,41 @@ mod tests {
             [format!("{sixth} raised"), format!("{} cleared", sixth + 1)]
         );
         assert!(third < 3 * WEEK, "in the third week it was still learning");
+    }
+
+    #[test]
+    fn what_is_not_to_be_trusted_teaches_nothing() {
+        let rule = rule(Direction::Rises, 3, 0);
+        // Stuck for four weeks, which is found in the middle of an hour, and mended.
+        let (from, to) = (2 * WEEK + 10, 6 * WEEK + 10);
+        let departures = |doubts: bool| {
+            let mut state = State::new(&rule);
+            for quarter in 0..7 * WEEK * 4 {
+                let at = Timestamp::from_millis(quarter * HOUR_MS / 4);
+                let broken = (from * 4..to * 4).contains(&quarter);
+                let value = if broken { 90.0 } else { 5.0 };
+                state.hears_in_doubt(doubts && broken && quarter > from * 4 + 1);
+                state.judge(&rule, value, (at, at), |_, _| sighting(at));
+            }
+            let departs = |hour| state.departure_of(&rule, hour, 60.0);
+            [7 * WEEK + 9, 7 * WEEK + 10, 7 * WEEK + 11].map(departs)
+        };
+        assert_eq!(departures(true), [Some(55.0); 3]);
+        // Else what is far from usual would be none.
+        assert_eq!(departures(false)[2], Some(-30.0));
+    }
+
+    fn sighting(at: Timestamp) -> Sighting {
+        Sighting {
+            reading: "r".parse().unwrap(),
+            seq: 0,
+            at,
+            value: 0.0,
+            severity: Severity::Moderate,
+            excess: 0.0,
+            position: None,
+            shared: Default::default(),
+        }
     }
 
     #[test]

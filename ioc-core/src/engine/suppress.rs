@@ -225,6 +225,7 @@ impl Engine {
                         family::settle(correlators, &name, &mut turn);
                     }
                     self.suppressions.was_silent(id, was_silent);
+                    self.group.lose_sight_of(&sensor, at);
                 }
                 Follow::InService(sensor) => {
                     for name in self.correlation_names() {
@@ -236,11 +237,16 @@ impl Engine {
                 }
                 Follow::Release(found, quiet) => {
                     let mut quiet: Vec<_> = quiet.iter().map(|finding| (0, finding)).collect();
-                    for found in one_after_another(found) {
+                    let [said, fell_silent] = one_after_another(found);
+                    let unheard = fell_silent.iter();
+                    let unheard = unheard.map(|each| (each.sensor.clone(), each.rule.clone()));
+                    let unheard: Vec<_> = unheard.collect();
+                    for found in [said, fell_silent] {
                         let [of_sensors, of_group] = Suppressions::by_origin(found, &self.rules);
                         let of_sensors = Passed {
                             found: of_sensors.into(),
                             quiet: std::mem::take(&mut quiet),
+                            unheard: unheard.clone(),
                         };
                         self.group_and_correlate(at, cause.due, &of_sensors, out);
                         self.correlate(at, cause.due, &of_group, out);

@@ -7,17 +7,21 @@
 //! meantime or still there, keeps the rule quiet. What is kept quiet on purpose (`suppress.rs`) begins
 //! nothing and follows nothing either, but it has happened: what it contradicts is not found.
 //!
+//! Whom nobody hears, or nobody believes, does not say that something lasts: it did when it was last
+//! heard, and what was taken for followed by that later waits.
+//!
 //! What follows is over when the second detection is. An absence is over when the first detection
 //! is, or when the second comes after all. Next: `correlate.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::sites::Change;
 use super::watch::{Moment, News, Seen, Watch, news};
 use crate::away::Away;
 use crate::bundle::{DetectionRule, Sequence, Test};
 use crate::codec::{CodecError, Put, Take};
-use crate::detection::{Detection, Finding, Sighting};
+use crate::detection::{Detection, Finding, Malady, Sighting};
 use crate::explain::{OtherLook, SequenceLook};
 use crate::id::{RuleId, SensorId, ZoneId};
 use crate::limits::SEQUENCE_SENSORS_MAX;
@@ -38,8 +42,8 @@ pub(super) struct Sequencer {
     waiting: BTreeMap<SensorId, Timestamp>,
     /// Sensors that the rule is raised about.
     raised: BTreeSet<SensorId>,
-    /// What waits no longer since this was last looked at.
-    pub ended: Vec<(SensorId, Timestamp)>,
+    /// What has become of timers since this was last looked at.
+    pub timers: Vec<Change>,
 }
 
 impl Sequencer {
@@ -53,7 +57,7 @@ impl Sequencer {
             unless: Watch::default(),
             waiting: BTreeMap::new(),
             raised: BTreeSet::new(),
-            ended: Vec::new(),
+            timers: Vec::new(),
         }
     }
 
@@ -76,7 +80,7 @@ impl Sequencer {
     }
 
     /// When a sensor's time is over, if it waits.
-    pub fn due(&self, sensor: &SensorId) -> Option<Timestamp> {
+    fn due(&self, sensor: &SensorId) -> Option<Timestamp> {
         self.waiting.get(sensor).copied()
     }
 
@@ -90,6 +94,7 @@ impl Sequencer {
         let rule = &moment.finding.rule;
         let mut over_limit = 0;
         self.withdraw(moment, found);
+        self.lose(moment);
         if Some(rule) == self.rule.unless.as_ref() {
             over_limit += self.note(Part::Unless, moment);
         }
@@ -97,11 +102,18 @@ impl Sequencer {
             over_limit += self.note(Part::Then, moment);
             self.follow(moment, found);
         }
-        if *rule == self.rule.first {
-            let began = self.begins(&self.first, moment);
-            over_limit += self.note(Part::First, moment);
-            self.begin(moment, began, found);
+        over_limit + self.take_unheard(moment, found)
+    }
+
+    /// Takes what a sensor said before it fell silent, and which counts from now on: it may begin the
+    /// rule, for nobody has heard that it is over, but neither follows now nor keeps quiet.
+    pub fn take_unheard(&mut self, moment: Moment<'_>, found: &mut Vec<Finding>) -> u64 {
+        if moment.finding.rule != self.rule.first {
+            return 0;
         }
+        let began = self.begins(&self.first, moment);
+        let over_limit = self.note(Part::First, moment);
+        self.begin(moment, began, found);
         over_limit
     }
 
@@ -145,6 +157,115 @@ impl Sequencer {
         }
     }
 
+    /// What a sensor said to last does so no more when nobody hears it, or nobody believes it.
+    fn lose(&mut self, moment: Moment<'_>) {
+        match &moment.finding.detection {
+            Detection::Silent(hearing) => self.fall_silent(hearing.last_heard_at, moment),
+            Detection::Faulty(malady) if malady.fault.distrusted => self.distrust(malady, moment),
+            _ => {}
+        }
+    }
+
+    /// A sensor is silent: what it says to last did so when it was last heard. What began since then
+    /// was taken for followed by a word older than itself. What itself began it is found anew when it
+    /// is heard again, unless it waits, or is missed already.
+    fn fall_silent(&mut self, last_heard_at: Timestamp, moment: Moment<'_>) {
+        let sensor = &moment.finding.sensor;
+        self.unless.lose(sensor, last_heard_at);
+        let waits = self.waiting.contains_key(sensor) || self.raised.contains(sensor);
+        if self.rule.absent && !waits {
+            self.first.lose(sensor, moment.at);
+        }
+        if let Some(lost) = self.then.lose(sensor, last_heard_at) {
+            let (within, at) = (self.rule.within, moment.at);
+            let due = |seen: &Seen| {
+                let began_since = seen.since > last_heard_at;
+                began_since.then(|| (seen.since + within).max(at))
+            };
+            self.ask_again((sensor, &lost), due, moment);
+        }
+    }
+
+    /// A sensor is not to be trusted: what it says to last is nothing that has come.
+    fn distrust(&mut self, malady: &Malady, moment: Moment<'_>) {
+        let sensor = &moment.finding.sensor;
+        let concerns = |rule: &RuleId| malady.concerned.contains(rule);
+        if self.rule.unless.as_ref().is_some_and(concerns) {
+            self.unless.0.remove(sensor);
+        }
+        if !concerns(&self.rule.then) {
+            return;
+        }
+        if let Some(lost) = self.then.0.remove(sensor)
+            && lost.ended.is_none()
+        {
+            let due = moment.at + self.rule.within;
+            self.ask_again((sensor, &lost), |_| Some(due), moment);
+        }
+    }
+
+    /// Somebody works at a sensor: what it says says nothing from here on, and nothing is waited for
+    /// because of it.
+    pub fn lose_sight_of(&mut self, sensor: &SensorId, at: Timestamp) {
+        self.unless.lose(sensor, at);
+        self.then.lose(sensor, at);
+        if self.rule.absent && !self.raised.contains(sensor) {
+            self.first.lose(sensor, at);
+            self.stop_waiting(sensor);
+        }
+    }
+
+    /// What goes on and was taken for followed by a sensor whose word counts no more, and by no other,
+    /// waits until then.
+    fn ask_again(
+        &mut self,
+        own: (&SensorId, &Seen),
+        due: impl Fn(&Seen) -> Option<Timestamp>,
+        moment: Moment<'_>,
+    ) {
+        if !self.rule.absent {
+            return;
+        }
+        let rules = moment.rules;
+        let goes_on = |seen: &Seen| match seen.ended {
+            None => true,
+            Some(ended) => ended == seen.since && ended + self.rule.within > moment.at,
+        };
+        let waits = |sensor| self.waiting.contains_key(sensor) || self.raised.contains(sensor);
+        let first = self.first.0.iter().filter_map(|first| {
+            let (sensor, seen) = first;
+            let is_left = goes_on(seen) && !waits(sensor) && self.is_near(own, first, rules);
+            Some((first, due(seen).filter(|_| is_left)?))
+        });
+        let first: Vec<_> = first.collect();
+        let Some(earliest) = first.iter().map(|((_, seen), _)| seen.since).min() else {
+            return;
+        };
+        // Of thousands few last, and are near enough to be near what is near this one.
+        let then = self.then.0.iter();
+        let then = then.filter(|other| lasted(other.1, earliest) && self.may_share(own, *other));
+        let then: Vec<_> = then.collect();
+        let is_left = |(first, _): &((&SensorId, &Seen), Timestamp)| {
+            let follows = |other: &(&SensorId, &Seen)| {
+                lasted(other.1, first.1.since) && self.is_near(*first, *other, rules)
+            };
+            !then.iter().any(follows)
+        };
+        let again = first.into_iter().filter(is_left);
+        let again = again.map(|((sensor, _), due)| (sensor.clone(), due));
+        for (sensor, due) in again.collect::<Vec<_>>() {
+            self.wait(sensor, due);
+        }
+    }
+
+    /// Whether something may be near both of these.
+    fn may_share(&self, own: (&SensorId, &Seen), other: (&SensorId, &Seen)) -> bool {
+        let places = own.1.sighting.position.zip(other.1.sighting.position);
+        let apart = places.map(|(one, other)| one.distance_m(other));
+        let reach = self.rule.within_m.saturating_mul(2);
+        self.rule.fed_by || apart.is_none_or(|apart| apart <= reach.saturating_add(2))
+    }
+
     fn note(&mut self, part: Part, moment: Moment<'_>) -> u64 {
         let keep_from = moment.at - self.rule.within;
         // What a report says to keep quiet lasts for as long as it counts.
@@ -185,8 +306,7 @@ impl Sequencer {
         let has_room = self.first.0.contains_key(sensor);
         let waits = self.waiting.contains_key(sensor) || self.raised.contains(sensor);
         if began && has_room && !waits && !self.is_followed(moment) {
-            self.waiting
-                .insert(sensor.clone(), moment.at + self.rule.within);
+            self.wait(sensor.clone(), moment.at + self.rule.within);
         }
     }
 
@@ -298,9 +418,14 @@ impl Sequencer {
         }
     }
 
+    fn wait(&mut self, sensor: SensorId, due: Timestamp) {
+        self.timers.push(Change::Armed(sensor.clone(), due));
+        self.waiting.insert(sensor, due);
+    }
+
     fn stop_waiting(&mut self, sensor: &SensorId) {
         if let Some(due) = self.waiting.remove(sensor) {
-            self.ended.push((sensor.clone(), due));
+            self.timers.push(Change::Ended(sensor.clone(), due));
         }
     }
 
@@ -317,7 +442,7 @@ impl Sequencer {
         let seen = self.first.0.get(sensor)?;
         let longer = away.waits_on(seen.since, seen.since + self.rule.within);
         if let Some((_, longer)) = longer.filter(|(_, longer)| *longer > due) {
-            self.waiting.insert(sensor.clone(), longer);
+            self.wait(sensor.clone(), longer);
             return None;
         }
         if self.is_kept_quiet((sensor, seen), seen.since, rules) {
@@ -344,6 +469,23 @@ impl Sequencer {
             due: Some(due),
             ..finding
         })
+    }
+
+    /// Takes what a rule of the same name had raised of such sensors, if it was about the same.
+    pub fn keep_raised(&mut self, before: &mut Self, is_kept: impl Fn(&SensorId) -> bool) {
+        let same = self.rule.absent == before.rule.absent && self.about() == before.about();
+        let (own, others) = match self.rule.absent {
+            true => (&mut self.first, &before.first),
+            false => (&mut self.then, &before.then),
+        };
+        let is_kept = |sensor: &SensorId| same && is_kept(sensor) && others.0.contains_key(sensor);
+        let kept: Vec<_> = before.raised.iter().filter(|own| is_kept(own)).collect();
+        let seen = kept
+            .iter()
+            .map(|sensor| ((*sensor).clone(), others.0[*sensor].clone()));
+        own.0.extend(seen);
+        self.raised.extend(kept.into_iter().cloned());
+        before.raised.retain(|sensor| !self.raised.contains(sensor));
     }
 
     /// The rule is gone, and what it has raised with it.
@@ -492,6 +634,11 @@ impl Sequencer {
         }
         Ok(sequencer)
     }
+}
+
+/// Whether a detection was found since then, or lasted.
+fn lasted(seen: &Seen, since: Timestamp) -> bool {
+    seen.ended.is_none_or(|ended| ended >= since)
 }
 
 /// The detections of a sequence.

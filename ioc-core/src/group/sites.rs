@@ -220,6 +220,13 @@ impl Sites {
         silent.filter_map(|(sensor, silent)| Some((sensor, silent.state.due()?)))
     }
 
+    /// Whether it has heard that a sensor is silent.
+    pub fn knows_silent(&self, sensor: &SensorId, rules: &Rules) -> bool {
+        let site = rules.site_of(sensor, self.rule.by);
+        let site = site.and_then(|site| self.sites.get(site));
+        site.is_some_and(|site| site.silent.contains_key(sensor))
+    }
+
     /// Whether a sensor that is silent waits to be told, or its site was.
     pub fn covers(&self, sensor: &SensorId, rules: &Rules) -> bool {
         let site = rules.site_of(sensor, self.rule.by);
@@ -269,7 +276,15 @@ impl Sites {
         let sensor = &moment.finding.sensor;
         let explained_by = self.explanation(name, sensor, hearing, moment.rules);
         let site = self.sites.entry(name.to_owned()).or_default();
-        if site.silent.contains_key(sensor) {
+        if let Some(silent) = site.silent.get_mut(sensor) {
+            // Its turn came while it was kept quiet, which is over.
+            if silent.rule == moment.finding.rule && silent.state == State::Told {
+                silent.state = State::Absorbed;
+                if !site.out {
+                    let due = moment.at + self.rule.hold;
+                    self.timers.extend(site.wait(sensor, due));
+                }
+            }
             return Telling::Quiet;
         }
         let state = if site.out {
@@ -594,6 +609,13 @@ impl Site {
         let most = self.explained.iter().rev().max_by_key(|(_, count)| **count);
         let enough = 2 * all as usize >= self.silent.len();
         most.filter(|_| enough).map(|(rule, _)| rule.clone())
+    }
+
+    /// One of its sensors waits to be told.
+    fn wait(&mut self, sensor: &SensorId, due: Timestamp) -> Option<Change> {
+        let silent = self.silent.get_mut(sensor)?;
+        silent.state = State::Waiting(due);
+        Some(Change::Armed(sensor.clone(), due))
     }
 
     /// One of its sensors is the next to be told by itself.

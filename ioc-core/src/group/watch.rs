@@ -94,6 +94,17 @@ impl Watch {
         true
     }
 
+    /// What a sensor said to last did so until then, for all that is known. Returns what that was, if it
+    /// said so.
+    pub fn lose(&mut self, sensor: &SensorId, until: Timestamp) -> Option<Seen> {
+        let seen = self.0.get_mut(sensor)?;
+        if seen.ended.is_some() {
+            return None;
+        }
+        seen.ended = Some(until.max(seen.since));
+        Some(seen.clone())
+    }
+
     /// Takes note of a finding, and forgets what was over by `keep_from`. Returns 1 if there was no
     /// room for it. `reports_end`: when a report is over that came then and counts until then.
     pub fn note(

@@ -25,6 +25,8 @@ pub(crate) enum Origin {
     Sensors,
     /// The group stage: among them are those of the sensor stages, which passed before.
     Group,
+    /// Its timers: silences that nobody was told of when they were found are among them.
+    GroupTimers,
 }
 
 /// What was seen last. One that does not say where it was seen was where the one before was: else the
@@ -63,6 +65,9 @@ pub(crate) struct Passed<'f> {
     /// Those that say that something is so, or no more, and that are kept quiet, each with how many
     /// of the others come before it.
     pub quiet: Vec<(usize, &'f Finding)>,
+    /// What of the former was said before its sensor fell silent, and is told now, by sensor and rule:
+    /// it counts, but says nothing about this time.
+    pub unheard: Vec<(SensorId, RuleId)>,
 }
 
 /// What a finding meets.
@@ -87,7 +92,7 @@ impl Suppressions {
         if let Some(notes) = &mut self.notes {
             let is_new = |finding: &&Finding| match from {
                 Origin::Sensors => true,
-                Origin::Group => is_of_group(&finding.rule, turn.rules),
+                Origin::Group | Origin::GroupTimers => is_of_group(&finding.rule, turn.rules),
             };
             let new = passed.found.iter().filter(is_new);
             new.for_each(|finding| notes.note(turn.at, finding));
@@ -104,7 +109,11 @@ impl Suppressions {
         let mut quiet = Vec::new();
         if found.is_empty() || self.is_idle() {
             let found = Cow::Borrowed(found);
-            return Passed { found, quiet };
+            return Passed {
+                found,
+                quiet,
+                unheard: Vec::new(),
+            };
         }
         let mut passed = Vec::with_capacity(found.len());
         for finding in found {
@@ -113,7 +122,7 @@ impl Suppressions {
                 Origin::Group if !is_of_group(&finding.rule, turn.rules) => {
                     passed.push(finding.clone());
                 }
-                Origin::Sensors | Origin::Group => {
+                Origin::Sensors | Origin::Group | Origin::GroupTimers => {
                     let in_hands = self.pass_one(finding, &mut passed, turn);
                     let is_heard = passed[before..].iter().any(is_word);
                     // Where somebody works nothing comes; what has come may end.
@@ -125,7 +134,11 @@ impl Suppressions {
             }
         }
         let found = Cow::Owned(passed);
-        Passed { found, quiet }
+        Passed {
+            found,
+            quiet,
+            unheard: Vec::new(),
+        }
     }
 
     /// Splits findings that were released into those of the sensor stages and those of the group.

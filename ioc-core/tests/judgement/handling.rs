@@ -10,7 +10,7 @@ use ioc_core::decision::{Decision, Verdict};
 use ioc_core::time::Millis;
 
 use crate::support::{BundleBuilder, Manner, metres};
-use crate::timeline::{check_with, history};
+use crate::timeline::{check_with, history, run};
 
 /// Two river gauges that report each minute, callers, and people who are asked to look.
 fn city() -> Arc<Bundle> {
@@ -999,4 +999,39 @@ fn zabbix_what_caused_what_is_said_by_a_person_over_any_number_of_levels() {
             10:06 command_refused already_there flood#2 new unknown by ana
         "#]],
     );
+}
+
+/// A gauge that is registered without an interval, and one that nobody has registered.
+fn without_interval() -> BundleBuilder {
+    BundleBuilder::new()
+        .sensor("gauge-1", "water_level", metres(0, 0))
+        .threshold("river-high", "water_level", &[(Moderate, 3.0)], |_| ())
+        .silence("river-silent", "water_level", 3, Millis::minutes(3))
+        .correlation("floods", "flood", &["river-high"], |_| ())
+}
+
+#[test]
+fn what_a_sensor_said_that_is_never_silent_can_be_ended_by_who_has_been_there() {
+    for sensor in ["gauge-1", "a-stranger"] {
+        let timeline = format!(
+            "10:00 {sensor} 4 kind=water_level at=0,0
+             2d 10:00 do all_clear flood#1 by=ana request=r-1 note=mud
+             2d 10:01 out_of_service {sensor} for=1440 by=ana reason=dead
+             2d 10:02 do all_clear flood#1 by=ana request=r-2 note=mud
+             2d 10:03 do close flood#1 by=ana request=r-3 note=reviewed
+             2d 10:04 end quiet#1
+             3d 10:00 tick"
+        );
+        let told = run(&[("first", &without_interval().build())], &timeline);
+        let told = told.replace(sensor, "it");
+        expect![[r#"
+            10:00 opened flood#1 moderate: it 4
+            2d 10:00 command_refused sensors_say_otherwise flood#1 new active by ana "mud"
+            2d 10:01 suppression_started quiet#1 it out_of_service until 3d 10:01 for dead of ana by ana
+            2d 10:01 unknown flood#1 moderate
+            2d 10:02 cleared flood#1 moderate by ana "mud"
+            2d 10:03 closed flood#1 moderate without acknowledged without confirmed without responding without contained without resolved by ana "reviewed"
+            2d 10:04 suppression_ended quiet#1 it: ended by ana
+        "#]].assert_eq(&told);
+    }
 }

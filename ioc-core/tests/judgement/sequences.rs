@@ -1,7 +1,7 @@
 //! One thing after another, or without another: of several sensors, near each other.
 
 use expect_test::{Expect, expect};
-use ioc_core::bundle::Side;
+use ioc_core::bundle::{FaultSign, Side, Stuck};
 use ioc_core::decision::Severity::{Minor, Moderate};
 use ioc_core::limits::SEQUENCE_SENSORS_MAX;
 use ioc_core::reading::{Attributes, Reading};
@@ -20,7 +20,10 @@ fn city() -> BundleBuilder {
             sensor.position = Some(metres(300, 0));
             sensor.interval = Some(Millis::minutes(1));
         })
-        .sensor("pump-1", "pump", metres(350, 0))
+        .sensor_with("pump-1", "pump", |sensor| {
+            sensor.position = Some(metres(350, 0));
+            sensor.interval = Some(Millis::minutes(1));
+        })
         .sensor("feeder-1", "feeder", metres(5_000, 0))
         .fed_by("pump-1", "feeder-1")
         .node("feeder-1", |_| ())
@@ -272,6 +275,55 @@ fn a_rule_of_a_sequence_that_changes_clears_what_it_had_raised() {
     );
 }
 
+#[test]
+fn what_a_changed_sequence_had_raised_of_a_silent_sensor_stays_raised_until_that_is_heard() {
+    let with = correlated(rain_then_wet(), "drain-blocked").build();
+    let changed = rain_then_wet_within(900);
+    check_reloading(
+        &[("with", &with), ("changed", &changed)],
+        "10:00 rain-1 35
+         10:01 tunnel-1 8
+         10:10 reload changed
+         10:20-10:22/1 tunnel-1 8
+         10:23-10:30/1 tunnel-1 0",
+        &expect![[r#"
+            10:01 opened found#1 severe: tunnel-1 8
+            10:04 sensor_silent tunnel-1 last heard 10:01
+            10:04 unknown found#1 severe
+            10:10 rules_changed
+            10:20 sensor_returned tunnel-1 last heard 10:01
+            10:20 reopened found#1 severe: tunnel-1 8
+            10:21 updated found#1 severe: tunnel-1 8
+            10:22 updated found#1 severe: tunnel-1 8
+            10:25 cleared found#1 severe
+        "#]],
+    );
+    let missing = |minutes| {
+        let rules = city().sequence("pump-missing", ("tunnel-wet", "pump-runs"), |rule| {
+            rule.absent = true;
+            rule.within = Millis::minutes(minutes);
+        });
+        correlated(rules, "pump-missing").build()
+    };
+    check_reloading(
+        &[("five", &missing(5)), ("six", &missing(6))],
+        "10:00-10:06/1 tunnel-1 8
+         10:20 reload six
+         10:30-10:32/1 tunnel-1 8
+         10:33 pump-1 1
+         10:34-10:40/1 tunnel-1 8",
+        &expect![[r#"
+            10:05 opened found#1 severe: tunnel-1 8
+            10:09 sensor_silent tunnel-1 last heard 10:06
+            10:09 unknown found#1 severe
+            10:20 rules_changed
+            10:30 sensor_returned tunnel-1 last heard 10:06
+            10:30 reopened found#1 severe
+            10:35 cleared found#1 severe
+        "#]],
+    );
+}
+
 fn rain_then_wet_within(metres: u32) -> std::sync::Arc<ioc_core::bundle::Bundle> {
     let rules = city().sequence("drain-blocked", ("rain-heavy", "tunnel-wet"), |rule| {
         rule.within_m = metres;
@@ -515,6 +567,237 @@ fn a_report_that_was_quiet_came_when_it_was_said_and_not_when_it_counts() {
             09:51 suppression_ending_soon quiet#1 works shelved until 10:01, 1 kept: crew 1
             10:01 suppression_ended quiet#1 works: expired, 1 kept: crew 1
             10:05 opened found#1 severe: tunnel-1 8
+        "#]],
+    );
+}
+
+/// The same with pumps that are missed when they say nothing.
+fn wet_and_no_pump_heard() -> BundleBuilder {
+    wet_and_no_pump().silence("pump-silent", "pump", 3, Millis::minutes(3))
+}
+
+#[test]
+fn what_nobody_hears_any_more_follows_nothing() {
+    check(
+        wet_and_no_pump_heard(),
+        "pump-missing",
+        "09:00 pump-1 1
+         10:00-10:08/1 tunnel-1 8
+         10:09 pump-1 1
+         10:09-10:14/1 tunnel-1 8",
+        &expect![[r#"
+            09:03 sensor_silent pump-1 last heard 09:00
+            10:05 opened found#1 severe: tunnel-1 8
+            10:09 sensor_returned pump-1 last heard 09:00
+            10:11 cleared found#1 severe
+            10:12 sensor_silent pump-1 last heard 10:09
+        "#]],
+    );
+}
+
+#[test]
+fn what_was_taken_for_followed_by_who_had_died_is_missing() {
+    // The water that comes takes the pump's sensor with it.
+    check(
+        wet_and_no_pump_heard(),
+        "pump-missing",
+        "09:50-10:00/1 pump-1 1
+         10:01-10:09/1 tunnel-1 8",
+        &expect![[r#"
+            10:03 sensor_silent pump-1 last heard 10:00
+            10:06 opened found#1 severe: tunnel-1 8
+        "#]],
+    );
+    // It had died long before that was found: there is no time left.
+    let slow = wet_and_no_pump().silence("pump-silent", "pump", 30, Millis::minutes(30));
+    check(
+        slow,
+        "pump-missing",
+        "10:00 pump-1 1
+         10:20-10:32/1 tunnel-1 8",
+        &expect![[r#"
+            10:30 sensor_silent pump-1 last heard 10:00
+            10:30 opened found#1 severe: tunnel-1 8
+        "#]],
+    );
+}
+
+#[test]
+fn what_was_heard_since_the_first_has_followed_though_it_is_silent_then() {
+    check(
+        wet_and_no_pump_heard(),
+        "pump-missing",
+        "09:59-10:02/1 pump-1 1
+         10:01-10:20/1 tunnel-1 8",
+        &expect![[r#"
+            10:05 sensor_silent pump-1 last heard 10:02
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_heard_again_after_a_silence_begins_anew() {
+    check(
+        wet_and_no_pump_heard(),
+        "pump-missing",
+        "10:00-10:05/1 pump-1 1
+         10:01-10:02/1 tunnel-1 8
+         14:00-14:06/1 tunnel-1 8",
+        &expect![[r#"
+            10:05 sensor_silent tunnel-1 last heard 10:02
+            10:08 sensor_silent pump-1 last heard 10:05
+            14:00 sensor_returned tunnel-1 last heard 10:02
+            14:05 opened found#1 severe: tunnel-1 8
+        "#]],
+    );
+}
+
+#[test]
+fn a_third_that_nobody_hears_any_more_keeps_nothing_quiet() {
+    let rules = city()
+        .silence("pump-silent", "pump", 3, Millis::minutes(3))
+        .sequence("drain-blocked", ("rain-heavy", "tunnel-wet"), |rule| {
+            rule.unless = Some("pump-runs".parse().unwrap());
+        });
+    check(
+        rules,
+        "drain-blocked",
+        "09:00 pump-1 1
+         10:00 rain-1 35
+         10:02 tunnel-1 8
+         10:03 tunnel-1 0",
+        &expect![[r#"
+            09:03 sensor_silent pump-1 last heard 09:00
+            10:02 opened found#1 severe: tunnel-1 8
+        "#]],
+    );
+}
+
+#[test]
+fn who_is_found_broken_follows_nothing_that_goes_on() {
+    let rules = wet_and_no_pump().fault(
+        "pump-stuck",
+        "pump",
+        FaultSign::Stuck(Stuck {
+            lasting: Millis::minutes(60),
+            except: vec![0.0],
+            except_below: None,
+            except_above: None,
+            clear_readings_min: 1,
+        }),
+    );
+    check(
+        rules,
+        "pump-missing",
+        "09:30-10:40/1 pump-1 7
+         10:20-10:45/1 tunnel-1 8
+         10:41 pump-1 6",
+        &expect![[r#"
+            10:30 faulty pump-1 stuck distrusted: pump-1 7
+            10:35 opened found#1 severe: tunnel-1 8
+            10:41 sound pump-1 stuck: pump-1 6
+            10:43 cleared found#1 severe
+        "#]],
+    );
+}
+
+#[test]
+fn who_is_out_of_service_follows_nothing() {
+    check(
+        wet_and_no_pump(),
+        "pump-missing",
+        "09:00 pump-1 1
+         09:10 out_of_service pump-1 for=120
+         10:00-10:08/1 tunnel-1 8",
+        &expect![[r#"
+            09:10 suppression_started quiet#1 pump-1 out_of_service until 11:10 for works of ana by ana
+            10:05 opened found#1 severe: tunnel-1 8
+        "#]],
+    );
+}
+
+#[test]
+fn inv_15_what_was_said_quietly_before_a_silence_has_not_come_when_it_counts() {
+    check(
+        wet_and_no_pump_heard(),
+        "pump-missing",
+        "09:00 shelve sensor=pump-1 for=90
+         09:05 pump-1 1
+         10:00-10:40/1 tunnel-1 8",
+        &expect![[r#"
+            09:00 suppression_started quiet#1 pump-1 shelved until 10:30 for works of ana by ana
+            09:05 suppression_updated quiet#1 pump-1 shelved until 10:30, 1 kept: pump-1 1
+            09:08 suppression_updated quiet#1 pump-1 shelved until 10:30, 2 kept: pump-1 2
+            10:05 opened found#1 severe: tunnel-1 8
+            10:20 suppression_ending_soon quiet#1 pump-1 shelved until 10:30, 2 kept: pump-1 2
+            10:30 suppression_ended quiet#1 pump-1: expired, 2 kept: pump-1 2
+            10:30 sensor_silent pump-1 last heard 09:05
+        "#]],
+    );
+}
+
+#[test]
+fn what_began_it_and_is_silent_goes_on_to_wait() {
+    check(
+        wet_and_no_pump_heard(),
+        "pump-missing",
+        "09:59 pump-1 0
+         10:00 tunnel-1 8
+         10:03-10:20/1 pump-1 0",
+        &expect![[r#"
+            10:02 sensor_silent pump-1 last heard 09:59
+            10:03 sensor_silent tunnel-1 last heard 10:00
+            10:03 sensor_returned pump-1 last heard 09:59
+            10:05 opened found#1 severe: tunnel-1 8
+        "#]],
+    );
+}
+
+#[test]
+fn another_that_lasts_follows_though_one_is_silent() {
+    let two = wet_and_no_pump_heard().sensor_with("pump-2", "pump", |sensor| {
+        sensor.position = Some(metres(310, 0));
+        sensor.interval = Some(Millis::minutes(1));
+    });
+    check(
+        two,
+        "pump-missing",
+        "09:50-10:00/1 pump-1 1
+         09:50-10:20/1 pump-2 1
+         10:01-10:20/1 tunnel-1 8",
+        &expect![[r#"
+            10:03 sensor_silent pump-1 last heard 10:00
+        "#]],
+    );
+}
+
+#[test]
+fn nothing_is_missing_because_of_who_is_worked_at_until_he_says_so_again() {
+    check(
+        wet_and_no_pump(),
+        "pump-missing",
+        "10:00 tunnel-1 8
+         10:01 out_of_service tunnel-1 for=30
+         10:02-10:40/1 tunnel-1 0",
+        &expect![[r#"
+            10:01 suppression_started quiet#1 tunnel-1 out_of_service until 10:31 for works of ana by ana
+            10:02 suppression_updated quiet#1 tunnel-1 out_of_service until 10:31, 1 kept: tunnel-1 1
+            10:21 suppression_ending_soon quiet#1 tunnel-1 out_of_service until 10:31, 1 kept: tunnel-1 1
+            10:31 suppression_ended quiet#1 tunnel-1: expired, 1 kept: tunnel-1 1
+        "#]],
+    );
+    check(
+        wet_and_no_pump(),
+        "pump-missing",
+        "10:00 tunnel-1 8
+         10:01 out_of_service tunnel-1 for=30
+         10:02-10:40/1 tunnel-1 8",
+        &expect![[r#"
+            10:01 suppression_started quiet#1 tunnel-1 out_of_service until 10:31 for works of ana by ana
+            10:02 suppression_updated quiet#1 tunnel-1 out_of_service until 10:31, 1 kept: tunnel-1 1
+            10:21 suppression_ending_soon quiet#1 tunnel-1 out_of_service until 10:31, 1 kept: tunnel-1 1
+            10:31 suppression_ended quiet#1 tunnel-1: expired, 1 kept: tunnel-1 1
+            10:36 opened found#1 severe: tunnel-1 8
         "#]],
     );
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use expect_test::{Expect, expect};
-use ioc_core::bundle::{Bundle, Side};
+use ioc_core::bundle::{Bundle, Schedule, Side, Zone};
 use ioc_core::decision::Severity::Moderate;
 use ioc_core::decision::{SiteBy, Verdict};
 use ioc_core::record::BundleHash;
@@ -338,4 +338,142 @@ fn p5_a_great_site_that_speaks_again_tells_of_each_that_does_not_in_a_moment_of_
     assert_eq!(times.len(), 20);
     assert!(times.iter().all(|at| *at > ten_twenty), "{times:?}");
     assert!(times.is_sorted_by(|one, next| one < next), "{times:?}");
+}
+
+/// Four gauges of a basin that fall silent at 10:08, with a rule about the zone and works there.
+fn basin(from: u16, minutes: i64) -> Arc<Bundle> {
+    let mut builder = BundleBuilder::new().zone(Zone {
+        id: "basin".parse().unwrap(),
+        name: "Basin".to_owned(),
+        parent: None,
+        areas: Vec::new(),
+    });
+    for number in 1..=4 {
+        builder = builder.sensor_with(&format!("river-{number}"), "water_level", |sensor| {
+            sensor.interval = Some(Millis::minutes(1));
+            sensor.zone = Some("basin".parse().unwrap());
+        });
+    }
+    let works = Schedule::Every {
+        day: None,
+        minute: from,
+        lasting: Millis::minutes(minutes),
+        ahead: Millis::ZERO,
+    };
+    builder
+        .threshold("river-high", "water_level", &[(Moderate, 3.0)], |_| ())
+        .silence("river-silent", "water_level", 3, Millis::minutes(3))
+        .site_silence("basin-silent", SiteBy::Zone, |rule| {
+            rule.percent = 75;
+            rule.hold = Millis::minutes(2);
+        })
+        .window("works", works, |own| {
+            own.zone = Some("basin".parse().unwrap());
+        })
+        .build()
+}
+
+const BASIN_DARK: &str = "10:00-10:05/1 river-1 1
+                          10:00-10:05/1 river-2 1
+                          10:00-10:05/1 river-3 1
+                          10:00-10:05/1 river-4 1
+                          ";
+
+#[test]
+fn inv_15_a_site_that_falls_silent_in_a_window_is_told_when_that_is_over() {
+    let check = |timeline: &str, expected: &Expect| {
+        check_with(
+            &basin(600, 120),
+            &(BASIN_DARK.to_owned() + timeline),
+            expected,
+        );
+    };
+    check(
+        "13:00 tick",
+        &expect![[r#"
+        10:00 suppression_started quiet#1 basin maintenance until 12:00 for works of the pump crew
+        10:08 suppression_updated quiet#1 basin maintenance until 12:00, 1 kept: river-1 1
+        10:09 suppression_updated quiet#1 basin maintenance until 12:00, 4 kept: river-1 1, river-2 1, river-3 1, river-4 1
+        12:00 suppression_ended quiet#1 basin: expired, 4 kept: river-1 1, river-2 1, river-3 1, river-4 1
+        12:00 site_silent zone basin: 3 of 4
+    "#]],
+    );
+    let back = "11:50-12:10/1 river-1 1\n11:50-12:10/1 river-2 1\n11:50-12:10/1 river-3 1";
+    check(
+        back,
+        &expect![[r#"
+        10:00 suppression_started quiet#1 basin maintenance until 12:00 for works of the pump crew
+        10:08 suppression_updated quiet#1 basin maintenance until 12:00, 1 kept: river-1 1
+        10:09 suppression_updated quiet#1 basin maintenance until 12:00, 4 kept: river-1 1, river-2 1, river-3 1, river-4 1
+        12:00 suppression_ended quiet#1 basin: expired, 4 kept: river-1 1, river-2 1, river-3 1, river-4 1
+        12:02 sensor_silent river-4 last heard 10:05
+    "#]],
+    );
+}
+
+#[test]
+fn inv_15_what_was_silent_before_a_window_is_not_told_in_it() {
+    let timeline = "10:00-10:03/1 river-1 1
+                    10:00-10:05/1 river-2 1
+                    10:00-10:05/1 river-3 1
+                    10:00-12:30/1 river-4 1
+                    12:40 tick";
+    check_with(
+        &basin(607, 113),
+        timeline,
+        &expect![[r#"
+            10:07 suppression_started quiet#1 basin maintenance until 12:00 for works of the pump crew
+            10:08 suppression_updated quiet#1 basin maintenance until 12:00, 1 kept: river-1 1
+            10:09 suppression_updated quiet#1 basin maintenance until 12:00, 3 kept: river-1 1, river-2 1, river-3 1
+            12:00 suppression_ended quiet#1 basin: expired, 3 kept: river-1 1, river-2 1, river-3 1
+            12:00 site_silent zone basin: 3 of 4
+        "#]],
+    );
+    // One alone, which is over before the window is.
+    let timeline = "10:00-10:03/1 river-1 1
+                    11:00-12:30/1 river-1 1
+                    10:00-12:30/1 river-2 1
+                    10:00-12:30/1 river-3 1
+                    10:00-12:30/1 river-4 1";
+    check_with(
+        &basin(607, 113),
+        timeline,
+        &expect![[r#"
+            10:07 suppression_started quiet#1 basin maintenance until 12:00 for works of the pump crew
+            10:08 suppression_updated quiet#1 basin maintenance until 12:00, 1 kept: river-1 1
+            12:00 suppression_ended quiet#1 basin: expired, 1 kept: river-1 1
+        "#]],
+    );
+    // And one that goes on.
+    let timeline = "10:00-10:03/1 river-1 1
+                    10:00-12:30/1 river-2 1
+                    10:00-12:30/1 river-3 1
+                    10:00-12:30/1 river-4 1";
+    check_with(
+        &basin(607, 113),
+        timeline,
+        &expect![[r#"
+            10:07 suppression_started quiet#1 basin maintenance until 12:00 for works of the pump crew
+            10:08 suppression_updated quiet#1 basin maintenance until 12:00, 1 kept: river-1 1
+            12:00 suppression_ended quiet#1 basin: expired, 1 kept: river-1 1
+            12:02 sensor_silent river-1 last heard 10:03
+        "#]],
+    );
+}
+
+#[test]
+fn inv_15_who_is_silent_still_when_a_site_returns_in_a_window_is_told_when_that_is_over() {
+    let back = "11:00-12:10/1 river-1 1\n11:00-12:10/1 river-2 1\n11:00-12:10/1 river-3 1";
+    check_with(
+        &basin(630, 90),
+        &(BASIN_DARK.to_owned() + back),
+        &expect![[r#"
+            10:08 site_silent zone basin: 3 of 4
+            10:30 suppression_started quiet#1 basin maintenance until 12:00 for works of the pump crew
+            11:00 site_returned zone basin: 1 of 4
+            11:00:00.001 suppression_updated quiet#1 basin maintenance until 12:00, 1 kept: river-4 1
+            12:00 suppression_ended quiet#1 basin: expired, 1 kept: river-4 1
+            12:02 sensor_silent river-4 last heard 10:05
+        "#]],
+    );
 }

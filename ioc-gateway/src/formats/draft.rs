@@ -232,9 +232,15 @@ fn check<'a>(
         received_at: draft.received_at,
         value,
         unit,
-        position: draft.position,
+        position: draft.position.filter(is_fix),
         attributes: scratch.attributes.as_attributes(),
     })
+}
+
+/// Whether it is a place: a receiver that does not know where it is says zeros, and no city lies there
+/// to a millionth of a degree.
+fn is_fix(position: &Position) -> bool {
+    (position.lon_micro_degrees(), position.lat_micro_degrees()) != (0, 0)
 }
 
 /// The sensor, and what is registered of it.

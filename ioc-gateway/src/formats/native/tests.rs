@@ -348,6 +348,10 @@ fn a_position_is_two_or_three_numbers_on_the_globe() {
         "position=[-180,90,12.5]",
         &format!("{PLAIN} at [-180.0, 90.0]"),
     );
+    // A receiver that does not know where it is.
+    accepted("position=[0,0]", PLAIN);
+    accepted("position=[0.0,-0.0,3]", PLAIN);
+    accepted("position=[0,3.1466]", &format!("{PLAIN} at [0.0, 3.1466]"));
     for wrong in [
         "[3.1466,101.6953]",
         "[101.6953]",
