@@ -277,7 +277,7 @@ fn a_gauge_with_a_loose_plug_opens_nothing_and_a_flood_beside_it_does() {
             "{plug}\n10:12 emergency_call flood@101.601 flood@101.601 flood@101.601 flood@101.601 flood@101.601"
         ),
         &expect![[r#"
-            10:16 opened flood Severe 6
+            10:16 opened flood Moderate 6
         "#]],
     );
 }

@@ -296,6 +296,16 @@ fn missed(look: &SequenceLook) -> Option<String> {
         .then(|| format!("{asks}: what is near {sensor} keeps it quiet (`unless`)"))
 }
 
+/// Whether what several sensors come to is beyond a level, or was.
+fn is_beyond_together(look: &RuleLook) -> bool {
+    look.together
+        .as_ref()
+        .is_some_and(|TogetherLook { levels, .. }| {
+            let beyond = |level: &LevelLook| levels.beyond(level.level) > Some(0.0);
+            levels.raised.is_some() || levels.levels.iter().any(beyond)
+        })
+}
+
 /// What a rule across sensors makes of what it took in.
 fn together(look: &RuleLook) -> Option<String> {
     let own = look
@@ -382,7 +392,8 @@ fn of_rules(answer: &ReadingAnswer) -> String {
             look.rule
         );
     }
-    if let Some(text) = rules.iter().find_map(together) {
+    let mut beyond = rules.iter().filter(|look| is_beyond_together(look));
+    if let Some(text) = beyond.find_map(together) {
         return text;
     }
     if let Some(look) = find("gathered") {
@@ -407,6 +418,9 @@ fn of_rules(answer: &ReadingAnswer) -> String {
         };
         let short = short.map_or_else(String::new, |short| format!(": {short}"));
         return format!("It is normal by {}{short}.", look.rule);
+    }
+    if let Some(text) = rules.iter().find_map(together) {
+        return text;
     }
     if let Some(look) = find("unknown") {
         if let Some((known, need)) = look.learnt {

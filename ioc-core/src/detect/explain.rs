@@ -4,7 +4,7 @@
 
 use super::SensorStage;
 use super::rule_state::{self, RuleState};
-use crate::bundle::{DetectionRule, Sensor};
+use crate::bundle::{DetectionRule, Sensor, Test};
 use crate::explain::{LevelsLook, RuleLook, StateLook};
 use crate::id::{RuleId, SensorId};
 use crate::reading::Reading;
@@ -27,8 +27,9 @@ impl SensorStage {
         let rules = own_rules.kind(track.kind).judging.iter();
         let states = rules.zip(&track.states);
         let across = own_rules.kind(track.kind).across.iter();
-        let across = across.map(|&rule| {
-            let rule = own_rules.detection(rule);
+        let across = across.map(|&rule| own_rules.detection(rule));
+        let across = across.filter(|rule| matches!(rule.test, Test::Across(_)));
+        let across = across.map(|rule| {
             let distrusted_by = track.distrusted_by(own_rules, &rule.name);
             self.look_of(rule, distrusted_by)
         });
@@ -91,7 +92,6 @@ impl RuleState {
         sensor: Option<&Sensor>,
         signal: f64,
     ) -> Option<LevelsLook> {
-        use crate::bundle::Test;
         match (&rule.test, self) {
             (_, Self::Settled(settled)) => settled.state.levels(rule, sensor, signal),
             (Test::Threshold(rule), Self::Threshold(state)) => {
@@ -107,7 +107,6 @@ impl RuleState {
 
     /// Which state a reading says, if the rule asks what a state becomes.
     fn said(&self, rule: &DetectionRule, reading: &Reading<'_>) -> Option<StateLook> {
-        use crate::bundle::Test;
         match (&rule.test, self) {
             (_, Self::Settled(settled)) => settled.state.said(rule, reading),
             (Test::Becomes(rule), Self::Becomes(state)) => state.said(rule, reading),
@@ -117,7 +116,6 @@ impl RuleState {
 
     /// In how many weeks an hour was seen, and how many it takes, if the rule asks what is usual.
     fn learnt(&self, rule: &DetectionRule, at: Timestamp) -> Option<(u32, u32)> {
-        use crate::bundle::Test;
         match (&rule.test, self) {
             (_, Self::Settled(settled)) => settled.state.learnt(rule, at),
             (Test::Usual(rule), Self::Usual(state)) => Some(state.learnt(rule, at)),
