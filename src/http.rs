@@ -73,7 +73,7 @@ impl Default for Limits {
             head_bytes_max: 32 << 10,
             headers_max: 100,
             write_wait_max: Duration::from_secs(30),
-            answer_wait_max: Duration::from_secs(30),
+            answer_wait_max: Duration::from_secs(40),
         }
     }
 }

@@ -250,6 +250,10 @@ const FEEDBACK: &str = "ioc/v1/feedback/";
 /// version 5 either.
 const TURNED_OUT_MAX: u32 = 3;
 
+/// The same where each connection brought something before: two processes that take turns get what the
+/// other had not acknowledged, and this one takes filters from the session that the other wants.
+const TURNS_MAX: u32 = 10;
+
 /// For how long the connections beside one that was hung up on are watched: as long as they may take to
 /// notice that it was their broker that went away, or the way to it.
 const WATCHED: Duration = Duration::from_secs(1);
@@ -336,7 +340,8 @@ fn wanted(options: MqttBrokerOptions, sessions: &Sessions, links: &Links) -> Vec
 /// Keeps one connection: makes it again whenever it ends, until told to stop.
 async fn keep(wanted: Wanted, door: Door, mut stopping: watch::Receiver<bool>) {
     let mut backoff = Backoff::default();
-    let (wanted, entrance, mut turned_out) = (Arc::new(wanted), Entrance::new(door), 0);
+    let (wanted, entrance) = (Arc::new(wanted), Entrance::new(door));
+    let (mut turns, mut turned_out) = (0, 0);
     if wanted.is_to_end() {
         // Who waited for the others while connected would take a restart of the broker for another process.
         tokio::select! {
@@ -370,7 +375,7 @@ async fn keep(wanted: Wanted, door: Door, mut stopping: watch::Receiver<bool>) {
         telemetry::broker_broke(wanted.link.name(), error.word());
         wanted.link.down(&error.to_string());
         wanted.note_broke();
-        let is_hung_up = wanted.is_to_end() && matches!(error, LinkError::Closed);
+        let is_hung_up = wanted.is_to_end() && error.is_hang_up();
         let pause = match is_hung_up {
             true => backoff.next().max(WATCHED),
             false => backoff.next(),
@@ -380,11 +385,12 @@ async fn keep(wanted: Wanted, door: Door, mut stopping: watch::Receiver<bool>) {
             () = told(&mut stopping) => break,
         }
         let is_alone = beside.is_some() && wanted.beside() == beside;
-        turned_out = match is_hung_up && is_alone && !brought {
-            true => turned_out + 1,
-            false => 0,
+        (turns, turned_out) = match (is_hung_up && is_alone, brought) {
+            (false, _) => (0, 0),
+            (true, true) => (turns + 1, 0),
+            (true, false) => (turns + 1, turned_out + 1),
         };
-        if turned_out == TURNED_OUT_MAX {
+        if turned_out == TURNED_OUT_MAX || turns == TURNS_MAX {
             return wanted.gives_up(&error);
         }
     }

@@ -90,6 +90,16 @@ impl LinkError {
         }
     }
 
+    /// Whether a broker that had let us in has ended the connection, and said nothing.
+    pub(super) fn is_hang_up(&self) -> bool {
+        use io::ErrorKind::{ConnectionReset, UnexpectedEof};
+        match self {
+            Self::Closed => true,
+            Self::Socket(error) => matches!(error.kind(), ConnectionReset | UnexpectedEof),
+            _ => false,
+        }
+    }
+
     /// What failed on the socket: a broker can refuse our certificate after the handshake.
     pub(super) fn of_socket(error: io::Error) -> Self {
         match tls::behind(&error) {

@@ -191,17 +191,17 @@ impl Sessions {
     }
 
     /// How often connections for what is configured have broken at a link's broker, of whichever link;
-    /// nothing while one of them is not there.
+    /// nothing while one of them is not there, or where there is none.
     pub(super) fn beside(&self, link: &MqttBrokerOptions) -> Option<u64> {
         let (known, broker) = (self.known(), broker_of(link));
         let configured = known
             .iter()
             .filter(|(place, session)| place.broker == broker && !session.is_left);
-        let mut breaks = 0;
+        let mut breaks = None;
         for (_, session) in configured {
-            breaks += session.is_there.then_some(session.breaks)?;
+            *breaks.get_or_insert(0) += session.is_there.then_some(session.breaks)?;
         }
-        Some(breaks)
+        breaks
     }
 
     /// Waits until all sessions at a link's broker that are configured have, of whichever link.

@@ -836,16 +836,23 @@ async fn p1_a_session_that_is_left_is_read_on_whatever_happens_to_its_connection
 #[tokio::test(flavor = "multi_thread")]
 async fn p1_a_session_that_another_process_takes_is_left_to_it() {
     // Where nobody says so the connection ends, again and again, and no other.
-    for (version, is_told, times) in [
-        (Version::V5, true, 1),
-        (Version::V5, false, TURNED_OUT_MAX),
-        (Version::V311, false, TURNED_OUT_MAX),
+    for (version, is_told, brings, times) in [
+        (Version::V5, true, false, 1),
+        (Version::V5, false, false, TURNED_OUT_MAX),
+        (Version::V311, false, false, TURNED_OUT_MAX),
+        // It takes turns with the other, and each time it is given what that had not acknowledged.
+        (Version::V311, false, true, TURNS_MAX),
     ] {
         let (bench, now, dir) = bench_with_left(version).await;
         let _a = bench.subscribed(version).await;
         for _ in 0..times {
             assert_eq!(left_to(&now, &dir), 1);
             let mut left = bench.left(version, true).await;
+            if brings {
+                publish(&mut left, version, 1, READING).await;
+                bench.settle_next();
+                assert_eq!(packet(&mut left).await, [0x40, 2, 0, 1]);
+            }
             if is_told {
                 left.write_all(&[0xe0, 1, 0x8e]).await.unwrap();
             }
