@@ -396,7 +396,8 @@ fn of_rules(answer: &ReadingAnswer) -> String {
     if let Some(text) = beyond.find_map(together) {
         return text;
     }
-    if let Some(look) = find("gathered") {
+    let window = find("gathered").filter(|look| look.together.is_none());
+    if let Some(look) = window {
         let until = look.waits_until.map(clock).unwrap_or_default();
         return format!("{} took it in, to be judged at {until}.", look.rule);
     }
