@@ -862,19 +862,6 @@ impl Cluster {
         middle.farthest_m(places)
     }
 
-    /// How far the farthest of its members is from a place, if any has one.
-    pub fn farthest_m(&self, place: Position) -> Option<u32> {
-        let places = self.members.values().filter_map(|member| member.position);
-        places.map(|own| own.distance_m(place)).max()
-    }
-
-    /// How far two members of this and another lie apart at most, if both have places: no farther than this.
-    pub fn span_m(&self, other: &Self) -> Option<u32> {
-        let (one, two) = (self.middle()?, other.middle()?);
-        let between = one.distance_m(two);
-        Some(between.saturating_add(self.radius_m().saturating_add(other.radius_m())))
-    }
-
     /// Whether all that is kept in sums is what a count finds.
     pub fn sums_agree(&self) -> bool {
         let mut counted = Self::default();
