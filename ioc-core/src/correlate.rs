@@ -444,8 +444,12 @@ impl Correlator {
             report: None,
         };
         let case = self.case_mut(slot);
+        let was_doubted = case.cluster.is_all_doubted();
         change(case, &source);
         let opened = case.incident.opened_at.is_some();
+        // What it causes is news by that, or is none any more.
+        let is_doubted = case.cluster.is_all_doubted();
+        case.incident.urgent |= opened && is_doubted != was_doubted;
         self.touch(slot);
         if !opened {
             self.dismiss_if_normal(slot, &source);

@@ -721,6 +721,16 @@ impl Case {
         self.cluster.fall_silent(source, last_heard_at, sure_after);
     }
 
+    /// How sure it is that it is there: nobody knows while it rests on sensors alone that nobody believes
+    /// any more, unless people are at work at it.
+    pub fn certainty(&self) -> Certainty {
+        let is_work = self.incident.docket.handling.is_work();
+        match !is_work && self.cluster.is_all_doubted() {
+            true => Certainty::Unknown,
+            false => self.incident.certainty,
+        }
+    }
+
     /// The incident as operators see it.
     ///
     /// Precondition: it has opened.
@@ -731,7 +741,7 @@ impl Case {
             id: incident.id,
             kind: incident.kind.clone(),
             severity: incident.severity,
-            certainty: incident.certainty,
+            certainty: self.certainty(),
             condition: incident.condition,
             handling: incident.docket.handling,
             position,
