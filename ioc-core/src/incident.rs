@@ -638,13 +638,20 @@ impl Case {
     /// What had opened nothing becomes a part of it: nobody knew of that.
     pub fn is_joined_by(&mut self, other: &Cluster) {
         let docket = &mut self.incident.docket;
-        docket.is_joined_by_weightless(other.weightless());
         if docket.dismissed_at().is_some() {
             let first = other.members().map(|(_, member)| member.heard().0).min();
             first
                 .into_iter()
                 .for_each(|first| docket.is_joined_by(first));
         }
+    }
+
+    /// So many of the sources that have joined it, of which there were so many `before`, weigh nothing:
+    /// they overrule no dismissal.
+    pub fn is_joined_by_weightless(&mut self, weightless: u32, before: u32) {
+        let further = self.cluster.sources().saturating_sub(before);
+        let docket = &mut self.incident.docket;
+        docket.is_joined_by_weightless(weightless.min(further));
     }
 
     /// A source has said something, and weighed so much before, if it has weighed anything. If it would

@@ -165,8 +165,11 @@ impl Correlator {
                     .unshelve(Ending::IncidentOver, unshelved);
             }
         }
+        let before = survivor_case.cluster.sources();
+        let mut weightless = 0;
         if loser_case.incident.opened_at.is_none() {
             survivor_case.is_joined_by(&loser_case.cluster);
+            weightless = loser_case.cluster.weightless_for(&survivor_case.cluster);
         }
         forget_common(&mut survivor_case, &mut loser_case);
         if loser_case.incident.opened_at.is_none() && survivor_case.is_judged() {
@@ -207,6 +210,7 @@ impl Correlator {
         self.move_members(moves, from, slot);
         // What a person judged of one of them is no word about both.
         let case = self.case_mut(slot);
+        case.is_joined_by_weightless(weightless, before);
         let (said, gravest) = (case.cluster.gravest(), case.gravest());
         case.incident.rise(said, Certainty::Unknown);
         case.incident.rise_to(gravest);
@@ -267,7 +271,7 @@ impl Correlator {
         let origin = cluster.origin();
         let first = cluster.members().take(MEMBERS_MOVED_PER_STEP);
         let first: Vec<_> = first.map(|(source, _)| source.clone()).collect();
-        let weightless = cluster.weightless_of(&first);
+        let weightless = cluster.weightless_of(&first, &self.case(to).cluster);
         let before = self.case(to).cluster.sources();
         for source in first {
             let moved = self.case_mut(from).cluster.remove(&source);
@@ -280,12 +284,12 @@ impl Correlator {
         let others = &self.case(from).incident;
         let (others, opened) = (others.docket.clone(), others.opened_at.is_some());
         let case = self.case_mut(to);
-        let docket = &mut case.incident.docket;
         if opened {
             // Who dismissed both knew of them.
-            docket.rests_on_more(case.cluster.sources() - before, &others);
+            let more = case.cluster.sources().saturating_sub(before);
+            case.incident.docket.rests_on_more(more, &others);
         } else {
-            docket.is_joined_by_weightless(weightless);
+            case.is_joined_by_weightless(weightless, before);
         }
         let (severity, certainty) = case.cluster.verdict();
         case.incident.rise(severity, certainty);

@@ -181,11 +181,12 @@ impl Correlator {
         turn: &mut Turn<'_>,
     ) {
         self.note_what_moves(sources, [from, into], turn);
-        let weightless = self.case(from).cluster.weightless_of(sources);
+        let [others, own] = [from, into].map(|slot| &self.case(slot).cluster);
+        let (weightless, before) = (others.weightless_of(sources, own), own.sources());
         let (severity, certainty) = self.move_sources(sources, from, into);
         self.part_where_it_is([from, into], turn);
         let case = self.case_mut(into);
-        case.incident.docket.is_joined_by_weightless(weightless);
+        case.is_joined_by_weightless(weightless, before);
         let was = case.incident.own_severity();
         case.incident.rise_anew(severity, certainty);
         if case.is_judged() {

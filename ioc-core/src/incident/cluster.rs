@@ -259,16 +259,17 @@ impl Cluster {
         member.map(|member| member.stand().weight)
     }
 
-    /// How many of its members have weighed nothing so far.
-    pub fn weightless(&self) -> u32 {
-        let members = self.members.values();
-        members.filter(|member| member.has_never_weighed()).count() as u32
+    /// How many of its sources have weighed nothing so far and would be further ones of another: who has
+    /// reported more than once is one, and none where he has reported already.
+    pub fn weightless_for(&self, other: &Self) -> u32 {
+        weightless_for(other, self.members.iter())
     }
 
     /// The same of these alone.
-    pub fn weightless_of(&self, sources: &[Source]) -> u32 {
-        let members = sources.iter().filter_map(|source| self.member(source));
-        members.filter(|member| member.has_never_weighed()).count() as u32
+    pub fn weightless_of(&self, sources: &[Source], other: &Self) -> u32 {
+        let members = sources.iter();
+        let members = members.filter_map(|source| self.members.get_key_value(source));
+        weightless_for(other, members)
     }
 
     /// The members in the order of their names.
@@ -987,6 +988,25 @@ impl Cluster {
         cluster.members = members.into_iter().collect();
         Ok(cluster)
     }
+}
+
+/// How many sources of these members have weighed nothing so far, and have not reported to another yet.
+fn weightless_for<'a>(
+    other: &Cluster,
+    members: impl Iterator<Item = (&'a Source, &'a Member)>,
+) -> u32 {
+    let mut alone = 0;
+    let mut known_by_name = BTreeMap::new();
+    for (source, member) in members {
+        let weightless = member.has_never_weighed();
+        match who(source, member) {
+            None => alone += u32::from(weightless),
+            Some(who) => *known_by_name.entry(who).or_insert(true) &= weightless,
+        }
+    }
+    let further = known_by_name.into_iter();
+    let further = further.filter(|(who, weightless)| *weightless && !other.voices.has(who));
+    alone + further.count() as u32
 }
 
 /// The gravest of which there is any.

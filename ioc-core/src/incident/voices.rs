@@ -30,6 +30,11 @@ impl Voices {
         self.repeated
     }
 
+    /// Whether somebody has reported.
+    pub fn has(&self, who: &NodeId) -> bool {
+        self.reports.contains_key(who)
+    }
+
     /// How many reports are of somebody.
     pub fn reports_of(&self, who: &NodeId) -> usize {
         let weights = self.reports.get(who);

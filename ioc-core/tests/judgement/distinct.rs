@@ -135,3 +135,48 @@ fn who_called_before_a_rule_asked_counts_by_each_call() {
         "#]],
     );
 }
+
+/// The same; what somebody has only heard of weighs nothing.
+fn with_rumours(overruled_by: u32) -> Arc<Bundle> {
+    let reports = ["called", "heard-of"];
+    BundleBuilder::new()
+        .report("called", "call", Moderate, Millis::minutes(30))
+        .report("heard-of", "rumour", Moderate, Millis::minutes(30))
+        .distinct(&reports, "caller")
+        .correlation("crowd", "crowd", &reports, |rule| {
+            rule.within_m = 500;
+            rule.within = Millis::minutes(60);
+            rule.weights = vec![1, 0];
+            rule.sources_min = 3;
+        })
+        .handling(|rules| rules.overruled_by = overruled_by)
+        .build()
+}
+
+/// A crowd of three callers that is dismissed.
+const DISMISSED: &str = "10:00 centre 1 kind=call at=0,0 caller=ana
+     10:00 centre 1 kind=call at=0,0 caller=ben
+     10:00 centre 1 kind=call at=0,0 caller=cem
+     10:01 do dismiss crowd#1 by=op request=1 reason=not_ours
+";
+
+#[test]
+fn inv_20_two_rumours_of_one_caller_hide_nobody_else() {
+    // Who has heard of something twice, somewhere else, is one source that weighs nothing. It becomes part of
+    // what was dismissed by the first further caller, and the second overrules that.
+    check_with(
+        &with_rumours(2),
+        &format!(
+            "{DISMISSED}10:02 centre 1 kind=rumour at=900,0 caller=dan
+             10:03 centre 1 kind=rumour at=900,0 caller=dan
+             10:04 centre 1 kind=call at=450,0 caller=eve
+             10:05 centre 1 kind=call at=450,0 caller=fay"
+        ),
+        &expect![[r#"
+            10:00 opened crowd#1 moderate 3 sensors: centre 1, centre 1, centre 1
+            10:01 dismissed crowd#1 moderate 3 sensors as not_ours by op
+            10:04 updated crowd#1 moderate 5 sensors: centre 1, centre 1, centre 1 449 m
+            10:05 reopened crowd#1 moderate 6 sensors: centre 1
+        "#]],
+    );
+}
