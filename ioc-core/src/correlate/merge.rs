@@ -272,7 +272,8 @@ impl Correlator {
         let first = cluster.members().take(MEMBERS_MOVED_PER_STEP);
         let first: Vec<_> = first.map(|(source, _)| source.clone()).collect();
         let weightless = cluster.weightless_of(&first, &self.case(to).cluster);
-        let before = self.case(to).cluster.sources();
+        let sources = |slot: u32| self.case(slot).cluster.sources();
+        let [before, before_there] = [to, from].map(sources);
         for source in first {
             let moved = self.case_mut(from).cluster.remove(&source);
             let member = moved.expect("it is a member");
@@ -281,20 +282,25 @@ impl Correlator {
             self.lead_to(to, from, &source, &member);
             self.case_mut(to).cluster.gain_of(source, member, origin);
         }
-        let others = &self.case(from).incident;
-        let (others, opened) = (others.docket.clone(), others.opened_at.is_some());
+        let others = self.case(from);
+        let opened = others.incident.opened_at.is_some();
+        let moved = before_there.saturating_sub(others.cluster.sources());
+        let mut docket = others.incident.docket.clone();
         let case = self.case_mut(to);
         if opened {
             // Who dismissed both knew of them.
             let more = case.cluster.sources().saturating_sub(before);
-            case.incident.docket.rests_on_more(more, &others);
+            let own = &mut case.incident.docket;
+            own.rests_on_more(moved, more, &mut docket);
         } else {
             case.is_joined_by_weightless(weightless, before);
         }
         let (severity, certainty) = case.cluster.verdict();
         case.incident.rise(severity, certainty);
         if opened {
-            self.case_mut(from).rests_on_less();
+            let case = self.case_mut(from);
+            case.incident.docket = docket;
+            case.rests_on_less();
         }
         let parts = self.case(from).incident.dues[Purpose::Part as usize];
         self.part_by_both(to, parts, turn);
