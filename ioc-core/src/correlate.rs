@@ -890,6 +890,8 @@ impl Correlator {
         let is_known = case.cluster.knows(&source, statement);
         let is_further = before.is_none() && has_room && !is_known;
         let weighed = case.cluster.weighed(&source);
+        let who = statement.sighting.shared.who();
+        let by_all_reports = case.cluster.weight_of_voice(who);
         if !statement.doubted && statement.weight > 0 {
             // Of who is known, if not by name, or finds no room, nothing is news.
             let before = before.or((!is_further).then_some(Severity::Extreme));
@@ -927,8 +929,10 @@ impl Correlator {
             member.place_in(statement.sighting)
         });
         case.cluster.hear(&source, statement, counts);
-        if !is_known {
-            case.heed(&source, is_further, weighed, self.rule.sources_min);
+        let opens_at = self.rule.sources_min;
+        match is_known {
+            true => case.heed_again(&source, by_all_reports, opens_at),
+            false => case.heed(&source, is_further, weighed, opens_at),
         }
         if is_new {
             case.cluster.joined(&source, case.incident.id);

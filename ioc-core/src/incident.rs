@@ -682,6 +682,33 @@ impl Case {
         }
     }
 
+    /// Somebody has reported again, who weighed so much before by all that he had reported: the same is
+    /// asked of him as of any other source.
+    pub fn heed_again(&mut self, source: &Source, before: u32, opens_at: u32) {
+        let docket = &self.incident.docket;
+        let Some((who, now)) = self.cluster.voice(source) else {
+            return;
+        };
+        let weighs = before == 0 && now > 0;
+        let opens = before < opens_at && now >= opens_at;
+        if docket.handling.dismissal().is_none() || !(weighs || opens) {
+            return;
+        }
+        let heard = self.cluster.heard_of(who, source);
+        let further = heard.filter(|(first_heard, _)| docket.knew_nothing_of(*first_heard));
+        let Some((_, has_weighed)) = further else {
+            return;
+        };
+        let docket = &mut self.incident.docket;
+        if !has_weighed {
+            docket.one_weighs();
+        }
+        if opens {
+            docket.see_anew();
+            self.incident.reopens = true;
+        }
+    }
+
     /// A detection about a member is graver by time alone.
     pub fn worsen(&mut self, source: &Source, rule: &RuleId, severity: Severity, doubted: bool) {
         let before = self.known_for(source);

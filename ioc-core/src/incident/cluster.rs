@@ -259,6 +259,27 @@ impl Cluster {
         member.map(|member| member.stand().weight)
     }
 
+    /// Who a report is of that is a member, if it is known, and how much he weighs by all his reports.
+    pub fn voice(&self, source: &Source) -> Option<(&NodeId, u32)> {
+        let who = who(source, self.member(source)?)?;
+        Some((who, self.voices.weight_of(who)))
+    }
+
+    /// How much somebody weighs at this time, by all his reports.
+    pub fn weight_of_voice(&self, who: Option<&NodeId>) -> u32 {
+        who.map_or(0, |who| self.voices.weight_of(who))
+    }
+
+    /// When somebody was first heard but by this report, if he was, and whether that has weighed anything.
+    pub fn heard_of(&self, somebody: &NodeId, but: &Source) -> Option<(Timestamp, bool)> {
+        let members = self
+            .members
+            .iter()
+            .filter(|(source, member)| *source != but && who(source, member) == Some(somebody));
+        let told = members.map(|(_, member)| (member.heard().0, !member.has_never_weighed()));
+        told.reduce(|one, other| (one.0.min(other.0), one.1 || other.1))
+    }
+
     /// How many of its sources have weighed nothing so far and would be further ones of another: who has
     /// reported more than once is one, and none where he has reported already.
     pub fn weightless_for(&self, other: &Self) -> u32 {

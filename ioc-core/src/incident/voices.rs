@@ -42,6 +42,12 @@ impl Voices {
         counts.unwrap_or(0) as usize
     }
 
+    /// What one of them weighs.
+    pub fn weight_of(&self, who: &NodeId) -> u32 {
+        let weights = self.reports.get(who);
+        weights.map_or(0, |weights| weightiest(weights) as u32)
+    }
+
     /// Somebody reports.
     pub fn enter(&mut self, who: &NodeId, weight: u32) {
         if let Some(weights) = self.reports.get_mut(who) {

@@ -180,3 +180,29 @@ fn inv_20_two_rumours_of_one_caller_hide_nobody_else() {
         "#]],
     );
 }
+
+#[test]
+fn inv_20_who_calls_again_and_has_seen_it_by_now_overrules_a_dismissal() {
+    // Two have heard of something first. Each of them counts when he weighs something, and counts once.
+    check_with(
+        &with_rumours(2),
+        &format!(
+            "{DISMISSED}10:02 centre 1 kind=rumour at=0,0 caller=dan
+             10:03 centre 1 kind=rumour at=0,0 caller=eve
+             10:04 centre 1 kind=call at=0,0 caller=ana
+             10:05 centre 1 kind=call at=0,0 caller=dan
+             10:06 centre 1 kind=call at=0,0 caller=dan
+             10:07 centre 1 kind=call at=0,0 caller=eve"
+        ),
+        &expect![[r#"
+            10:00 opened crowd#1 moderate 3 sensors: centre 1, centre 1, centre 1
+            10:01 dismissed crowd#1 moderate 3 sensors as not_ours by op
+            10:02 updated crowd#1 moderate 4 sensors: centre 1
+            10:03 updated crowd#1 moderate 5 sensors: centre 1
+            10:04 updated crowd#1 moderate 5 sensors: centre 1
+            10:05 updated crowd#1 moderate 5 sensors: centre 1
+            10:06 updated crowd#1 moderate 5 sensors: centre 1
+            10:07 reopened crowd#1 moderate 5 sensors: centre 1
+        "#]],
+    );
+}
