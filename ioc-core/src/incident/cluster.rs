@@ -255,7 +255,7 @@ impl Cluster {
     /// How much a source weighs at this time, if it has weighed anything so far.
     pub fn weighed(&self, source: &Source) -> Option<u32> {
         let member = self.members.get(source);
-        let member = member.filter(|member| !member.has_never_weighed());
+        let member = member.filter(|member| !member.has_never_weighed(source));
         member.map(|member| member.stand().weight)
     }
 
@@ -276,7 +276,10 @@ impl Cluster {
             .members
             .iter()
             .filter(|(source, member)| *source != but && who(source, member) == Some(somebody));
-        let told = members.map(|(_, member)| (member.heard().0, !member.has_never_weighed()));
+        let told = members.map(|(source, member)| {
+            let (first_heard, _) = member.heard();
+            (first_heard, !member.has_never_weighed(source))
+        });
         told.reduce(|one, other| (one.0.min(other.0), one.1 || other.1))
     }
 
@@ -1019,7 +1022,7 @@ fn weightless_for<'a>(
     let mut alone = 0;
     let mut known_by_name = BTreeMap::new();
     for (source, member) in members {
-        let weightless = member.has_never_weighed();
+        let weightless = member.has_never_weighed(source);
         match who(source, member) {
             None => alone += u32::from(weightless),
             Some(who) => *known_by_name.entry(who).or_insert(true) &= weightless,

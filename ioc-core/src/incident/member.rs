@@ -259,9 +259,11 @@ impl Member {
     }
 
     /// Whether nothing that it has said has weighed anything so far: it weighs nothing by what it says, or
-    /// was doubted from the first.
-    pub(super) fn has_never_weighed(&self) -> bool {
+    /// was doubted from the first. Of a report that counts no more nobody knows what it weighed: it is taken
+    /// to have weighed something.
+    pub(super) fn has_never_weighed(&self, source: &Source) -> bool {
         match self.standing() {
+            Standing::Normal if source.report.is_some() => false,
             Standing::Normal | Standing::Context => self.normal_since.is_none(),
             Standing::Abnormal
             | Standing::Silent

@@ -206,3 +206,30 @@ fn inv_20_who_calls_again_and_has_seen_it_by_now_overrules_a_dismissal() {
         "#]],
     );
 }
+
+#[test]
+fn inv_20_who_has_said_something_is_a_further_source_also_when_that_counts_no_more() {
+    // Three callers made a crowd by themselves, and a fourth is heard still when they are not: a person takes
+    // it to be the one that was dismissed.
+    check_with(
+        &with_rumours(3),
+        "10:00 hospital 1 kind=call at=2000,0 caller=dan
+         10:00 hospital 1 kind=call at=2000,0 caller=eve
+         10:00 hospital 1 kind=call at=2000,0 caller=fay
+         10:28 centre 1 kind=call at=2000,0 caller=gus
+         10:29 centre 1 kind=call at=0,0 caller=ana
+         10:29 centre 1 kind=call at=0,0 caller=ben
+         10:29 centre 1 kind=call at=0,0 caller=cem
+         10:30 do dismiss crowd#2 by=op request=1 reason=not_ours
+         10:31 do move crowd#1 other=crowd#2 by=op request=2 sources=hospital",
+        &expect![[r#"
+            10:00 opened crowd#1 moderate 3 sensors: hospital 1, hospital 1, hospital 1
+            10:28 updated crowd#1 moderate 4 sensors: centre 1
+            10:29 opened crowd#2 moderate 3 sensors: centre 1, centre 1, centre 1
+            10:30 dismissed crowd#2 moderate 3 sensors as not_ours by op
+            10:31 evidence_moved crowd#2 moderate 6 sensors from crowd#1: hospital/line-1, hospital/line-2, hospital/line-3 by op
+            10:31 updated crowd#1 moderate by op
+            10:31 reopened crowd#2 moderate 6 sensors by op
+        "#]],
+    );
+}
