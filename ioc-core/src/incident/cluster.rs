@@ -77,31 +77,40 @@ pub(crate) struct Cluster {
 /// What some members say together.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Word {
-    /// The gravest that is said.
-    pub severity: Severity,
-    /// The surest that is said.
-    pub certainty: Certainty,
+    /// The gravest and the surest that is believed still …
+    says: (Severity, Certainty),
+    /// … and with what was said by those who are distrusted by now.
+    known: (Severity, Certainty),
+    /// Whether one of them is believed.
+    is_believed: bool,
     /// When the first of them was heard, if there is any.
     pub since: Option<Timestamp>,
 }
 
-impl Default for Word {
-    fn default() -> Self {
-        Self {
-            severity: Severity::Unknown,
-            certainty: Certainty::Unknown,
-            since: None,
-        }
-    }
-}
-
 impl Word {
-    fn add(&mut self, member: &Member) {
-        let (severity, certainty) = member.believed();
-        self.severity = self.severity.max(severity);
-        self.certainty = self.certainty.max(certainty);
+    /// Nobody says anything.
+    pub const NONE: Self = Self {
+        says: (Severity::Unknown, Certainty::Unknown),
+        known: (Severity::Unknown, Certainty::Unknown),
+        is_believed: false,
+        since: None,
+    };
+
+    pub fn add(&mut self, source: &Source, member: &Member) {
+        self.says = graver(self.says, member.says());
+        self.known = graver(self.known, member.believed());
+        self.is_believed |= member.is_believed(source);
         let (first, _) = member.heard();
         self.since = Some(self.since.map_or(first, |since| since.min(first)));
+    }
+
+    /// The gravest and the surest that they say: what one said before he came to be distrusted counts where
+    /// there is nobody who is believed, neither among them nor beside them.
+    pub fn verdict(&self, beside: &Cluster) -> (Severity, Certainty) {
+        match self.is_believed || beside.has_believed() {
+            true => self.says,
+            false => self.known,
+        }
     }
 }
 
@@ -163,10 +172,10 @@ impl Cluster {
     /// here on, and go over to it later. `meant`: of each member in order whether it is. With what all of
     /// them say.
     pub fn mark(&mut self, meant: &[bool], most: usize, other: IncidentId) -> (Vec<Source>, Word) {
-        let (mut first, mut said) = (Vec::new(), Word::default());
+        let (mut first, mut said) = (Vec::new(), Word::NONE);
         let members = self.members.iter_mut().zip(meant);
         for ((source, member), _) in members.filter(|(_, meant)| **meant) {
-            said.add(member);
+            said.add(source, member);
             if first.len() < most {
                 first.push(source.clone());
             } else {
@@ -1031,6 +1040,14 @@ fn weightless_for<'a>(
     let further = known_by_name.into_iter();
     let further = further.filter(|(who, weightless)| *weightless && !other.voices.has(who));
     alone + further.count() as u32
+}
+
+/// The graver and the surer of two.
+fn graver(
+    (severity, certainty): (Severity, Certainty),
+    other: (Severity, Certainty),
+) -> (Severity, Certainty) {
+    (severity.max(other.0), certainty.max(other.1))
 }
 
 /// The gravest of which there is any.
