@@ -886,7 +886,11 @@ impl Correlator {
             ..*statement
         };
         let before = case.known_for(&source);
-        let has_room = before.is_some() || case.cluster.len() < MEMBERS_PER_INCIDENT_MAX;
+        // That a person tells of it is never beyond the bound.
+        let by_person = statement.rule.as_str() == BY_PERSON;
+        let has_room = before.is_some()
+            || case.cluster.len() < MEMBERS_PER_INCIDENT_MAX
+            || by_person && !case.cluster.is_told_by_person();
         let is_known = case.cluster.knows(&source, statement);
         let is_further = before.is_none() && has_room && !is_known;
         let weighed = case.cluster.weighed(&source);
@@ -915,7 +919,7 @@ impl Correlator {
             }
         }
         // What a person tells of is no symptom.
-        case.incident.urgent |= case.incident.suppressed && statement.rule.as_str() == BY_PERSON;
+        case.incident.urgent |= case.incident.suppressed && by_person;
         let known = case.cluster.member(&source);
         if !has_room {
             turn.desk.counters.members_over_limit += u64::from(counts);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use expect_test::{Expect, expect};
 use ioc_core::bundle::{Along, Bundle, CorrelationRule, Effect, FaultSign, Impossible, Lag};
 use ioc_core::decision::Severity::{Extreme, Minor, Moderate, Severe};
-use ioc_core::limits::{CHILDREN_PER_STEP, CHILDREN_STEP};
+use ioc_core::limits::{CHILDREN_PER_STEP, CHILDREN_STEP, MEMBERS_PER_INCIDENT_MAX};
 use ioc_core::time::Millis;
 
 use crate::support::BundleBuilder;
@@ -415,6 +415,28 @@ fn what_a_person_opens_is_no_symptom_unless_he_says_so() {
             13:15 cleared pump_failure#1 moderate
         "#]],
     );
+}
+
+#[test]
+fn what_a_person_reports_of_is_told_however_many_have_said_it() {
+    let mut timeline = "10:00 sub-1 1.5 kind=power at=0,0\n".to_owned();
+    for pump in 0..MEMBERS_PER_INCIDENT_MAX + 1 {
+        writeln!(timeline, "10:01 pump-{pump} 1.5 kind=pump at=2000,0").unwrap();
+    }
+    timeline += "10:02 do report pump_failure#1 by=ana request=1 severity=minor
+         10:03 do report pump_failure#1 by=ben request=2 severity=minor
+         10:04 tick";
+    let told = run(&[("first", &builder(true).build())], &timeline);
+    let told: Vec<_> = told
+        .lines()
+        .filter(|line| !line.contains(": pump-"))
+        .collect();
+    expect![[r#"
+        10:00 opened outage#1 moderate: sub-1 1.5
+        10:02 updated pump_failure#1 moderate 10001 sensors by ana: a report
+        10:02 unsuppressed pump_failure#1 moderate 10001 sensors caused by outage#1 by ana
+        10:03 updated pump_failure#1 moderate 10001 sensors by ben: a report"#]]
+    .assert_eq(&told.join("\n"));
 }
 
 #[test]
