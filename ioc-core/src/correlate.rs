@@ -444,8 +444,12 @@ impl Correlator {
             report: None,
         };
         let case = self.case_mut(slot);
+        let was_doubted = case.cluster.is_all_doubted();
         change(case, &source);
         let opened = case.incident.opened_at.is_some();
+        // What it causes is news by that, or is none any more.
+        let is_doubted = case.cluster.is_all_doubted();
+        case.incident.urgent |= opened && is_doubted != was_doubted;
         self.touch(slot);
         if !opened {
             self.dismiss_if_normal(slot, &source);
@@ -584,10 +588,9 @@ impl Correlator {
         }
         let front = self.rule.front.as_ref();
         let is_asked = front.is_some_and(|front| front.asks(&finding.rule));
-        near.retain(|kin| match is_asked {
-            true => self.may_be_one_front(slot, kin.slot),
-            false => self.are_one_front(slot, kin.slot),
-        });
+        if !is_asked {
+            near.retain(|kin| self.are_one_front(slot, kin.slot));
+        }
         let slot = self.unite(slot, &near, turn);
         if is_asked && self.case(slot).cluster.member(&source).is_none() {
             self.case_mut(slot).incident.observe(finding.observed_at);
@@ -651,8 +654,7 @@ impl Correlator {
         let mut near = self.near(own, source, (sighting.position, &sighting.shared), turn);
         let front = self.rule.front.as_ref();
         if let Some(front) = front.filter(|front| front.asks(&finding.rule)) {
-            let seen = (sighting.position, finding.observed_at);
-            near.retain(|kin| self.is_of_front(front, kin, seen));
+            near.retain(|kin| self.is_of_front(front, kin, finding.observed_at));
         }
         near.retain(|kin| self.same.may_be_of(kin.slot, &sighting.shared));
         near
@@ -730,28 +732,16 @@ impl Correlator {
         near
     }
 
-    /// Whether what a case is about can have been noticed so far from it at this time: from the nearest
-    /// that has, and from those that have first and last, wherever they are. What shakes one after another
-    /// for an hour is traffic.
-    fn is_of_front(
-        &self,
-        front: &Front,
-        kin: &Kin,
-        (place, observed_at): (Option<Position>, Timestamp),
-    ) -> bool {
-        let Case { incident, cluster } = self.case(kin.slot);
-        let Some((first, last)) = incident.observed else {
+    /// Whether what a case is about can have been noticed so far from it at this time.
+    fn is_of_front(&self, front: &Front, kin: &Kin, observed_at: Timestamp) -> bool {
+        let Some((first, last)) = self.case(kin.slot).incident.observed else {
             return true;
         };
-        let near = front.allowed(match kin.how {
+        let apart = front.allowed(match kin.how {
             How::Metres(metres) => Some(metres),
             How::Same(..) | How::Along(..) => None,
         });
-        let is_within = |apart| observed_at <= first + apart && last <= observed_at + apart;
-        let follows = observed_at <= last + near && first <= observed_at + near;
-        // How far the farthest is takes long to find, and is rarely asked.
-        let far = || front.allowed(place.and_then(|place| cluster.farthest_m(place)));
-        is_within(near) || follows && is_within(far())
+        observed_at <= last + apart && first <= observed_at + apart
     }
 
     /// Whether two cases may be about one thing that happens once, as far as those have observed it who
@@ -763,24 +753,8 @@ impl Correlator {
         };
         let observed = |slot| self.case(slot).incident.observed;
         let both = observed(one).zip(observed(other));
-        let meet = both.is_none_or(|(one, other)| {
-            one.0 <= other.1 + front.tolerance && other.0 <= one.1 + front.tolerance
-        });
-        meet && self.may_be_one_front(one, other)
-    }
-
-    /// Whether all that two cases were observed by may have observed one thing that happens once.
-    fn may_be_one_front(&self, one: u32, other: u32) -> bool {
-        let front = self.rule.front.as_ref();
-        let Some(front) = front.filter(|_| one != other) else {
-            return true;
-        };
-        let [first, second] = [one, other].map(|slot| self.case(slot));
-        let both = first.incident.observed.zip(second.incident.observed);
         both.is_none_or(|(one, other)| {
-            let lasted = one.1.max(other.1) - one.0.min(other.0);
-            let far = || front.allowed(first.cluster.span_m(&second.cluster));
-            lasted <= front.tolerance || lasted <= far()
+            one.0 <= other.1 + front.tolerance && other.0 <= one.1 + front.tolerance
         })
     }
 
@@ -912,10 +886,16 @@ impl Correlator {
             ..*statement
         };
         let before = case.known_for(&source);
-        let has_room = before.is_some() || case.cluster.len() < MEMBERS_PER_INCIDENT_MAX;
+        // That a person tells of it is never beyond the bound.
+        let by_person = statement.rule.as_str() == BY_PERSON;
+        let has_room = before.is_some()
+            || case.cluster.len() < MEMBERS_PER_INCIDENT_MAX
+            || by_person && !case.cluster.is_told_by_person();
         let is_known = case.cluster.knows(&source, statement);
         let is_further = before.is_none() && has_room && !is_known;
         let weighed = case.cluster.weighed(&source);
+        let who = statement.sighting.shared.who();
+        let by_all_reports = case.cluster.weight_of_voice(who);
         if !statement.doubted && statement.weight > 0 {
             // Of who is known, if not by name, or finds no room, nothing is news.
             let before = before.or((!is_further).then_some(Severity::Extreme));
@@ -939,7 +919,7 @@ impl Correlator {
             }
         }
         // What a person tells of is no symptom.
-        case.incident.urgent |= case.incident.suppressed && statement.rule.as_str() == BY_PERSON;
+        case.incident.urgent |= case.incident.suppressed && by_person;
         let known = case.cluster.member(&source);
         if !has_room {
             turn.desk.counters.members_over_limit += u64::from(counts);
@@ -953,8 +933,10 @@ impl Correlator {
             member.place_in(statement.sighting)
         });
         case.cluster.hear(&source, statement, counts);
-        if !is_known {
-            case.heed(&source, is_further, weighed, self.rule.sources_min);
+        let opens_at = self.rule.sources_min;
+        match is_known {
+            true => case.heed_again(&source, by_all_reports, opens_at),
+            false => case.heed(&source, is_further, weighed, opens_at),
         }
         if is_new {
             case.cluster.joined(&source, case.incident.id);

@@ -638,13 +638,20 @@ impl Case {
     /// What had opened nothing becomes a part of it: nobody knew of that.
     pub fn is_joined_by(&mut self, other: &Cluster) {
         let docket = &mut self.incident.docket;
-        docket.is_joined_by_weightless(other.weightless());
         if docket.dismissed_at().is_some() {
             let first = other.members().map(|(_, member)| member.heard().0).min();
             first
                 .into_iter()
                 .for_each(|first| docket.is_joined_by(first));
         }
+    }
+
+    /// So many of the sources that have joined it, of which there were so many `before`, weigh nothing:
+    /// they overrule no dismissal.
+    pub fn is_joined_by_weightless(&mut self, weightless: u32, before: u32) {
+        let further = self.cluster.sources().saturating_sub(before);
+        let docket = &mut self.incident.docket;
+        docket.is_joined_by_weightless(weightless.min(further));
     }
 
     /// A source has said something, and weighed so much before, if it has weighed anything. If it would
@@ -670,6 +677,33 @@ impl Case {
         }
         let is_further = is_further || docket.knew_nothing_of(first_heard);
         if dismissed && is_further && opens {
+            docket.see_anew();
+            self.incident.reopens = true;
+        }
+    }
+
+    /// Somebody has reported again, who weighed so much before by all that he had reported: the same is
+    /// asked of him as of any other source.
+    pub fn heed_again(&mut self, source: &Source, before: u32, opens_at: u32) {
+        let docket = &self.incident.docket;
+        let Some((who, now)) = self.cluster.voice(source) else {
+            return;
+        };
+        let weighs = before == 0 && now > 0;
+        let opens = before < opens_at && now >= opens_at;
+        if docket.handling.dismissal().is_none() || !(weighs || opens) {
+            return;
+        }
+        let heard = self.cluster.heard_of(who, source);
+        let further = heard.filter(|(first_heard, _)| docket.knew_nothing_of(*first_heard));
+        let Some((_, has_weighed)) = further else {
+            return;
+        };
+        let docket = &mut self.incident.docket;
+        if !has_weighed {
+            docket.one_weighs();
+        }
+        if opens {
             docket.see_anew();
             self.incident.reopens = true;
         }
@@ -721,6 +755,16 @@ impl Case {
         self.cluster.fall_silent(source, last_heard_at, sure_after);
     }
 
+    /// How sure it is that it is there: nobody knows while it rests on sensors alone that nobody believes
+    /// any more, unless people are at work at it.
+    pub fn certainty(&self) -> Certainty {
+        let is_work = self.incident.docket.handling.is_work();
+        match !is_work && self.cluster.is_all_doubted() {
+            true => Certainty::Unknown,
+            false => self.incident.certainty,
+        }
+    }
+
     /// The incident as operators see it.
     ///
     /// Precondition: it has opened.
@@ -731,7 +775,7 @@ impl Case {
             id: incident.id,
             kind: incident.kind.clone(),
             severity: incident.severity,
-            certainty: incident.certainty,
+            certainty: self.certainty(),
             condition: incident.condition,
             handling: incident.docket.handling,
             position,

@@ -165,8 +165,11 @@ impl Correlator {
                     .unshelve(Ending::IncidentOver, unshelved);
             }
         }
+        let before = survivor_case.cluster.sources();
+        let mut weightless = 0;
         if loser_case.incident.opened_at.is_none() {
             survivor_case.is_joined_by(&loser_case.cluster);
+            weightless = loser_case.cluster.weightless_for(&survivor_case.cluster);
         }
         forget_common(&mut survivor_case, &mut loser_case);
         if loser_case.incident.opened_at.is_none() && survivor_case.is_judged() {
@@ -207,6 +210,7 @@ impl Correlator {
         self.move_members(moves, from, slot);
         // What a person judged of one of them is no word about both.
         let case = self.case_mut(slot);
+        case.is_joined_by_weightless(weightless, before);
         let (said, gravest) = (case.cluster.gravest(), case.gravest());
         case.incident.rise(said, Certainty::Unknown);
         case.incident.rise_to(gravest);
@@ -267,8 +271,9 @@ impl Correlator {
         let origin = cluster.origin();
         let first = cluster.members().take(MEMBERS_MOVED_PER_STEP);
         let first: Vec<_> = first.map(|(source, _)| source.clone()).collect();
-        let weightless = cluster.weightless_of(&first);
-        let before = self.case(to).cluster.sources();
+        let weightless = cluster.weightless_of(&first, &self.case(to).cluster);
+        let sources = |slot: u32| self.case(slot).cluster.sources();
+        let [before, before_there] = [to, from].map(sources);
         for source in first {
             let moved = self.case_mut(from).cluster.remove(&source);
             let member = moved.expect("it is a member");
@@ -277,20 +282,25 @@ impl Correlator {
             self.lead_to(to, from, &source, &member);
             self.case_mut(to).cluster.gain_of(source, member, origin);
         }
-        let others = &self.case(from).incident;
-        let (others, opened) = (others.docket.clone(), others.opened_at.is_some());
+        let others = self.case(from);
+        let opened = others.incident.opened_at.is_some();
+        let moved = before_there.saturating_sub(others.cluster.sources());
+        let mut docket = others.incident.docket.clone();
         let case = self.case_mut(to);
-        let docket = &mut case.incident.docket;
         if opened {
             // Who dismissed both knew of them.
-            docket.rests_on_more(case.cluster.sources() - before, &others);
+            let more = case.cluster.sources().saturating_sub(before);
+            let own = &mut case.incident.docket;
+            own.rests_on_more(moved, more, &mut docket);
         } else {
-            docket.is_joined_by_weightless(weightless);
+            case.is_joined_by_weightless(weightless, before);
         }
         let (severity, certainty) = case.cluster.verdict();
         case.incident.rise(severity, certainty);
         if opened {
-            self.case_mut(from).rests_on_less();
+            let case = self.case_mut(from);
+            case.incident.docket = docket;
+            case.rests_on_less();
         }
         let parts = self.case(from).incident.dues[Purpose::Part as usize];
         self.part_by_both(to, parts, turn);

@@ -12,9 +12,7 @@ use super::family::{Joined, Origin};
 use super::people::refused;
 use super::{Correlator, Turn};
 use crate::book::{Book, For};
-use crate::decision::{
-    Cause, Certainty, Condition, Named, Refusal, RefusalCode, Severity, Verdict,
-};
+use crate::decision::{Cause, Condition, Named, Refusal, RefusalCode, Severity, Verdict};
 use crate::id::IncidentId;
 use crate::incident::{Asked, Case, Cluster, Incident, Member, Purpose, Source, Word};
 use crate::limits::{EVIDENCE_PER_DECISION_MAX, MEMBERS_MOVED_PER_STEP, MERGERS_ASKED_MAX};
@@ -181,11 +179,13 @@ impl Correlator {
         turn: &mut Turn<'_>,
     ) {
         self.note_what_moves(sources, [from, into], turn);
-        let weightless = self.case(from).cluster.weightless_of(sources);
-        let (severity, certainty) = self.move_sources(sources, from, into);
+        let [others, own] = [from, into].map(|slot| &self.case(slot).cluster);
+        let (weightless, before) = (others.weightless_of(sources, own), own.sources());
+        let said = self.move_sources(sources, from, into);
         self.part_where_it_is([from, into], turn);
         let case = self.case_mut(into);
-        case.incident.docket.is_joined_by_weightless(weightless);
+        let (severity, certainty) = said.verdict(&case.cluster);
+        case.is_joined_by_weightless(weightless, before);
         let was = case.incident.own_severity();
         case.incident.rise_anew(severity, certainty);
         if case.is_judged() {
@@ -375,29 +375,29 @@ impl Correlator {
         self.touch(slot);
     }
 
-    /// Moves members from one case to another, with all that leads to them. Returns the gravest and the
-    /// surest that they say.
-    fn move_sources(&mut self, sources: &[Source], from: u32, to: u32) -> (Severity, Certainty) {
+    /// Moves members from one case to another, with all that leads to them. Returns what they say.
+    fn move_sources(&mut self, sources: &[Source], from: u32, to: u32) -> Word {
         let id = self.case(to).incident.id;
-        let mut verdict = (Severity::Unknown, Certainty::Unknown);
+        let mut said = Word::NONE;
         for source in sources {
             let Some(mut member) = self.case_mut(from).cluster.remove(source) else {
                 continue;
             };
-            verdict = graver(verdict, member.believed());
+            said.add(source, &member);
             member.belongs_to(None);
             self.lead_out(from, source, &member);
             let member = self.one_of_its_name(to, source, member);
             self.lead_to(to, from, source, &member);
             self.case_mut(to).cluster.take_over(source, member, id);
         }
-        verdict
+        said
     }
 
     /// What a part is when it begins: as grave as its members, as old as the first of them.
     fn begin_part(&mut self, part: u32, said: Word, turn: &mut Turn<'_>) {
         let Case { incident, cluster } = self.case_mut(part);
-        incident.says(said.severity, said.certainty);
+        let (severity, certainty) = said.verdict(cluster);
+        incident.says(severity, certainty);
         incident.condition = cluster.condition();
         incident.begun_at = said.since.unwrap_or(turn.at);
         if let Some(parent) = incident.parent {
@@ -475,12 +475,4 @@ impl<'a> Asking<'a> {
             (Some(_), None) => false,
         })
     }
-}
-
-/// The graver and the surer of two.
-fn graver(
-    (severity, certainty): (Severity, Certainty),
-    other: (Severity, Certainty),
-) -> (Severity, Certainty) {
-    (severity.max(other.0), certainty.max(other.1))
 }

@@ -161,23 +161,17 @@ impl Family {
 
 impl Case {
     /// Whether it goes on, is believed, and people take it to be real: then it explains its symptoms.
-    /// What rests on sensors alone that nobody believes any more does not, unless people are at work at it.
     fn explains(&self) -> bool {
-        let is_work = self.incident.docket.handling.is_work();
-        self.incident.may_explain() && (is_work || !self.cluster.is_all_doubted())
+        let incident = &self.incident;
+        incident.opened_at.is_some()
+            && incident.condition != Condition::Cleared
+            && incident.docket.handling != Handling::Merged
+            && incident.docket.handling.dismissal().is_none()
+            && self.certainty().is_believed(incident.docket.handling)
     }
 }
 
 impl Incident {
-    /// The same, whoever says so.
-    fn may_explain(&self) -> bool {
-        self.opened_at.is_some()
-            && self.condition != Condition::Cleared
-            && self.docket.handling != Handling::Merged
-            && self.docket.handling.dismissal().is_none()
-            && self.certainty.is_believed(self.docket.handling)
-    }
-
     /// How grave what it explains may be: no graver than it is itself, and minor while a person wants it
     /// quiet, who knew of it alone.
     fn explains_up_to(&self) -> Severity {

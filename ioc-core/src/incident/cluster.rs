@@ -77,31 +77,40 @@ pub(crate) struct Cluster {
 /// What some members say together.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Word {
-    /// The gravest that is said.
-    pub severity: Severity,
-    /// The surest that is said.
-    pub certainty: Certainty,
+    /// The gravest and the surest that is believed still …
+    says: (Severity, Certainty),
+    /// … and with what was said by those who are distrusted by now.
+    known: (Severity, Certainty),
+    /// Whether one of them is believed.
+    is_believed: bool,
     /// When the first of them was heard, if there is any.
     pub since: Option<Timestamp>,
 }
 
-impl Default for Word {
-    fn default() -> Self {
-        Self {
-            severity: Severity::Unknown,
-            certainty: Certainty::Unknown,
-            since: None,
-        }
-    }
-}
-
 impl Word {
-    fn add(&mut self, member: &Member) {
-        let (severity, certainty) = member.believed();
-        self.severity = self.severity.max(severity);
-        self.certainty = self.certainty.max(certainty);
+    /// Nobody says anything.
+    pub const NONE: Self = Self {
+        says: (Severity::Unknown, Certainty::Unknown),
+        known: (Severity::Unknown, Certainty::Unknown),
+        is_believed: false,
+        since: None,
+    };
+
+    pub fn add(&mut self, source: &Source, member: &Member) {
+        self.says = graver(self.says, member.says());
+        self.known = graver(self.known, member.believed());
+        self.is_believed |= member.is_believed(source);
         let (first, _) = member.heard();
         self.since = Some(self.since.map_or(first, |since| since.min(first)));
+    }
+
+    /// The gravest and the surest that they say: what one said before he came to be distrusted counts where
+    /// there is nobody who is believed, neither among them nor beside them.
+    pub fn verdict(&self, beside: &Cluster) -> (Severity, Certainty) {
+        match self.is_believed || beside.has_believed() {
+            true => self.says,
+            false => self.known,
+        }
     }
 }
 
@@ -163,10 +172,10 @@ impl Cluster {
     /// here on, and go over to it later. `meant`: of each member in order whether it is. With what all of
     /// them say.
     pub fn mark(&mut self, meant: &[bool], most: usize, other: IncidentId) -> (Vec<Source>, Word) {
-        let (mut first, mut said) = (Vec::new(), Word::default());
+        let (mut first, mut said) = (Vec::new(), Word::NONE);
         let members = self.members.iter_mut().zip(meant);
         for ((source, member), _) in members.filter(|(_, meant)| **meant) {
-            said.add(member);
+            said.add(source, member);
             if first.len() < most {
                 first.push(source.clone());
             } else {
@@ -255,20 +264,45 @@ impl Cluster {
     /// How much a source weighs at this time, if it has weighed anything so far.
     pub fn weighed(&self, source: &Source) -> Option<u32> {
         let member = self.members.get(source);
-        let member = member.filter(|member| !member.has_never_weighed());
+        let member = member.filter(|member| !member.has_never_weighed(source));
         member.map(|member| member.stand().weight)
     }
 
-    /// How many of its members have weighed nothing so far.
-    pub fn weightless(&self) -> u32 {
-        let members = self.members.values();
-        members.filter(|member| member.has_never_weighed()).count() as u32
+    /// Who a report is of that is a member, if it is known, and how much he weighs by all his reports.
+    pub fn voice(&self, source: &Source) -> Option<(&NodeId, u32)> {
+        let who = who(source, self.member(source)?)?;
+        Some((who, self.voices.weight_of(who)))
+    }
+
+    /// How much somebody weighs at this time, by all his reports.
+    pub fn weight_of_voice(&self, who: Option<&NodeId>) -> u32 {
+        who.map_or(0, |who| self.voices.weight_of(who))
+    }
+
+    /// When somebody was first heard but by this report, if he was, and whether that has weighed anything.
+    pub fn heard_of(&self, somebody: &NodeId, but: &Source) -> Option<(Timestamp, bool)> {
+        let members = self
+            .members
+            .iter()
+            .filter(|(source, member)| *source != but && who(source, member) == Some(somebody));
+        let told = members.map(|(source, member)| {
+            let (first_heard, _) = member.heard();
+            (first_heard, !member.has_never_weighed(source))
+        });
+        told.reduce(|one, other| (one.0.min(other.0), one.1 || other.1))
+    }
+
+    /// How many of its sources have weighed nothing so far and would be further ones of another: who has
+    /// reported more than once is one, and none where he has reported already.
+    pub fn weightless_for(&self, other: &Self) -> u32 {
+        weightless_for(other, self.members.iter())
     }
 
     /// The same of these alone.
-    pub fn weightless_of(&self, sources: &[Source]) -> u32 {
-        let members = sources.iter().filter_map(|source| self.member(source));
-        members.filter(|member| member.has_never_weighed()).count() as u32
+    pub fn weightless_of(&self, sources: &[Source], other: &Self) -> u32 {
+        let members = sources.iter();
+        let members = members.filter_map(|source| self.members.get_key_value(source));
+        weightless_for(other, members)
     }
 
     /// The members in the order of their names.
@@ -862,19 +896,6 @@ impl Cluster {
         middle.farthest_m(places)
     }
 
-    /// How far the farthest of its members is from a place, if any has one.
-    pub fn farthest_m(&self, place: Position) -> Option<u32> {
-        let places = self.members.values().filter_map(|member| member.position);
-        places.map(|own| own.distance_m(place)).max()
-    }
-
-    /// How far two members of this and another lie apart at most, if both have places: no farther than this.
-    pub fn span_m(&self, other: &Self) -> Option<u32> {
-        let (one, two) = (self.middle()?, other.middle()?);
-        let between = one.distance_m(two);
-        Some(between.saturating_add(self.radius_m().saturating_add(other.radius_m())))
-    }
-
     /// Whether all that is kept in sums is what a count finds.
     pub fn sums_agree(&self) -> bool {
         let mut counted = Self::default();
@@ -1000,6 +1021,33 @@ impl Cluster {
         cluster.members = members.into_iter().collect();
         Ok(cluster)
     }
+}
+
+/// How many sources of these members have weighed nothing so far, and have not reported to another yet.
+fn weightless_for<'a>(
+    other: &Cluster,
+    members: impl Iterator<Item = (&'a Source, &'a Member)>,
+) -> u32 {
+    let mut alone = 0;
+    let mut known_by_name = BTreeMap::new();
+    for (source, member) in members {
+        let weightless = member.has_never_weighed(source);
+        match who(source, member) {
+            None => alone += u32::from(weightless),
+            Some(who) => *known_by_name.entry(who).or_insert(true) &= weightless,
+        }
+    }
+    let further = known_by_name.into_iter();
+    let further = further.filter(|(who, weightless)| *weightless && !other.voices.has(who));
+    alone + further.count() as u32
+}
+
+/// The graver and the surer of two.
+fn graver(
+    (severity, certainty): (Severity, Certainty),
+    other: (Severity, Certainty),
+) -> (Severity, Certainty) {
+    (severity.max(other.0), certainty.max(other.1))
 }
 
 /// The gravest of which there is any.

@@ -256,12 +256,16 @@ impl Docket {
         *known = known.saturating_sub(1);
     }
 
-    /// Some of another that is dismissed, as this is, becomes a part of it: so many sources.
-    pub fn rests_on_more(&mut self, sources: u32, other: &Self) {
+    /// Some of another that is dismissed, as this is, becomes a part of it: so many sources, which are so
+    /// many `more` of this one. What was known of the other goes over first: who was not stays further
+    /// there, as long as there is one.
+    pub fn rests_on_more(&mut self, sources: u32, more: u32, other: &mut Self) {
         let both = [self.handling, other.handling];
         if both.iter().all(|handling| handling.dismissal().is_some()) {
-            let (own, others) = (&mut self.dismissed_on, other.dismissed_on);
-            own.sources = own.sources.saturating_add(sources);
+            let (own, others) = (&mut self.dismissed_on, &mut other.dismissed_on);
+            let known = sources.min(others.sources);
+            others.sources -= known;
+            own.sources = own.sources.saturating_add(known.min(more));
             own.severity = own.severity.max(others.severity);
             own.own = own.own.max(others.own);
         }

@@ -258,10 +258,22 @@ impl Member {
         self.stand().standing
     }
 
-    /// Whether nothing that it has said has weighed anything so far: it weighs nothing by what it says, or
-    /// was doubted from the first.
-    pub(super) fn has_never_weighed(&self) -> bool {
+    /// Whether it is believed: a sensor that is heard, or was abnormal when it fell silent, or a report that
+    /// counts.
+    pub(super) fn is_believed(&self, source: &Source) -> bool {
         match self.standing() {
+            Standing::Abnormal | Standing::Silent | Standing::Reported => true,
+            Standing::Normal => !self.silent && source.report.is_none(),
+            Standing::Context | Standing::Lost | Standing::Gone => false,
+        }
+    }
+
+    /// Whether nothing that it has said has weighed anything so far: it weighs nothing by what it says, or
+    /// was doubted from the first. Of a report that counts no more nobody knows what it weighed: it is taken
+    /// to have weighed something.
+    pub(super) fn has_never_weighed(&self, source: &Source) -> bool {
+        match self.standing() {
+            Standing::Normal if source.report.is_some() => false,
             Standing::Normal | Standing::Context => self.normal_since.is_none(),
             Standing::Abnormal
             | Standing::Silent

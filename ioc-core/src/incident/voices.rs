@@ -30,11 +30,22 @@ impl Voices {
         self.repeated
     }
 
+    /// Whether somebody has reported.
+    pub fn has(&self, who: &NodeId) -> bool {
+        self.reports.contains_key(who)
+    }
+
     /// How many reports are of somebody.
     pub fn reports_of(&self, who: &NodeId) -> usize {
         let weights = self.reports.get(who);
         let counts = weights.map(|weights| weights.values().sum::<u32>());
         counts.unwrap_or(0) as usize
+    }
+
+    /// What one of them weighs.
+    pub fn weight_of(&self, who: &NodeId) -> u32 {
+        let weights = self.reports.get(who);
+        weights.map_or(0, |weights| weightiest(weights) as u32)
     }
 
     /// Somebody reports.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use expect_test::expect;
-use ioc_core::bundle::{Along, Bundle, Effect, Lag, Side};
+use ioc_core::bundle::{Along, Bundle, Effect, FaultSign, Impossible, Lag, Side};
 use ioc_core::decision::Severity::{Extreme, Moderate, Severe};
 use ioc_core::time::Millis;
 
@@ -14,6 +14,11 @@ use crate::timeline::calls;
 /// so many. An outage may cause a fire, which is no symptom, and stops pumps, which is one; a fire may
 /// cause a jam.
 fn city(lamps: i32) -> Arc<Bundle> {
+    city_with(lamps, |builder| builder)
+}
+
+/// The same, with more rules.
+fn city_with(lamps: i32, more: impl FnOnce(BundleBuilder) -> BundleBuilder) -> Arc<Bundle> {
     let effect = |incident: &str, symptom| Effect {
         incident: incident.parse().unwrap(),
         within_m: 5_000,
@@ -40,7 +45,7 @@ fn city(lamps: i32) -> Arc<Bundle> {
         let place = metres(10_000 + lamp * 1_000, 0);
         builder = builder.sensor(&id, "lamp", place).fed_by(&id, "feeder-1");
     }
-    builder
+    let builder = builder
         .threshold("no-power", "power", &[(Severe, 0.5)], |rule| {
             rule.side = Side::Below;
         })
@@ -71,8 +76,44 @@ fn city(lamps: i32) -> Arc<Bundle> {
         })
         .correlation("pumps", "pump_failure", &["stands"], |rule| {
             rule.within_m = 50;
-        })
-        .build()
+        });
+    more(builder).build()
+}
+
+#[test]
+fn a_cause_whose_sensors_nobody_believes_any_more_stands_for_nothing() {
+    // What the only meter says cannot be: the fire that nobody was called for is news, and so is the pump
+    // that stands from then on, and both pumps when people who were at work there know no more of it. The
+    // meter that is well again stands for what comes then.
+    let impossible = FaultSign::Impossible(Impossible {
+        below: Some(-10.0),
+        above: None,
+        readings_min: 1,
+        clear_readings_min: 3,
+    });
+    let city = city_with(0, |builder| builder.fault("meter-cut", "power", impossible));
+    expect![[r#"
+        10:00 opened outage#1 severe: substation 0
+        10:10 unknown outage#1 severe: substation -99
+        10:11 opened pump_failure#1 moderate caused by outage#1: pump-2 1.5
+        10:12 opened fire#2 moderate caused by outage#1: oven 1.5
+        10:20:00.001 unsuppressed pump_failure#1 moderate caused by outage#1
+        10:20:00.001 unsuppressed pump_failure#2 moderate caused by outage#1
+    "#]]
+    .assert_eq(&calls(
+        &city,
+        "10:00 substation 0
+         10:02 stove 1.5 kind=heat at=2000,0
+         10:10 substation -99
+         10:11 pump-2 1.5 kind=pump at=3000,0
+         10:12 oven 1.5 kind=heat at=2500,0
+         10:15 do confirm outage#1 by=ben request=1
+         10:16 pump-3 1.5 kind=pump at=3500,0
+         10:20 do undo outage#1 by=ben request=2
+         10:30-10:35/1 substation 0
+         10:36 pump-4 1.5 kind=pump at=4500,0
+         10:37 tick",
+    ));
 }
 
 #[test]

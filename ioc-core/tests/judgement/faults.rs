@@ -698,3 +698,27 @@ fn what_a_gauge_said_before_it_was_doubted_counts_again_when_nobody_else_is_ther
         10:34:00.250 updated flood#1 severe unknown 2 sensors: river-1 4.5"#]]
     .assert_eq(&told.join("\n"));
 }
+
+#[test]
+fn what_a_distrusted_gauge_said_makes_nothing_graver_where_others_are_believed() {
+    // A person moves a gauge that had been severe, and chatters by now, to where another is moderate, as it
+    // says; and splits it from that again, so that there is nobody beside it who is believed.
+    let chatters = [&[4.5, 4.5, 4.5][..], &[1.2, 4.5].repeat(20)].concat();
+    let timeline = each_minute("river-1", &chatters)
+        + &each_minute("river-2", &[3.2; 43])
+        + "10:02:30 calls 1 at=5000,0
+           10:30:10 do move flood#1 other=flood#2 by=ana request=1 sources=river-1
+           10:30:20 do split flood#2 by=ana request=2 sources=river-1";
+    let told = run(&[("first", &flapping().build())], &timeline);
+    let told: Vec<_> = told
+        .lines()
+        .filter(|line| !line.contains("updated"))
+        .collect();
+    expect![[r#"
+        10:01 opened flood#1 severe: river-1 4.5, river-1 4.5
+        10:02:30 opened flood#2 moderate: calls 1
+        10:07 faulty river-1 flapping distrusted: river-1 1.2
+        10:30:10 evidence_moved flood#2 moderate 2 sensors from flood#1: river-1 by ana
+        10:30:20 split flood#3 severe from flood#2: river-1 by ana"#]]
+    .assert_eq(&told.join("\n"));
+}

@@ -1275,52 +1275,6 @@ proptest! {
 }
 
 #[test]
-fn what_shakes_one_after_another_is_no_front_however_near_in_time_each_is_to_the_next() {
-    let builder = |tolerance, speed_m_per_s| {
-        let stations = BundleBuilder::new()
-            .sensor("east", "shake", metres(0, 0))
-            .sensor("middle", "shake", metres(20_000, 0))
-            .sensor("west", "shake", metres(40_000, 0));
-        let rules = stations.threshold("shaking", "shake", &[(Moderate, 1.0)], |_| ());
-        rules.correlation("quakes", "quake", &["shaking"], |rule| {
-            rule.within_m = 30_000;
-            rule.sources_min = 3;
-            rule.front = Some(Front {
-                tolerance,
-                speed_m_per_s,
-                of: Vec::new(),
-            });
-        })
-    };
-    // Two lorries pass three instruments.
-    check_with(
-        &builder(Millis::seconds(60), None).build(),
-        "10:00:00 east 1.5
-         10:00:50 middle 1.5
-         10:01:40 west 1.5",
-        &expect![[""]],
-    );
-    // The one in the middle comes last, to both.
-    check_with(
-        &builder(Millis::seconds(60), None).build(),
-        "10:00:00 east 1.5
-         10:01:40 west 1.5
-         10:01:41 middle 1.5 observed=10:00:50",
-        &expect![[""]],
-    );
-    // A wave comes to each when it can have, and to the last long after the first.
-    check_with(
-        &builder(Millis::seconds(2), Some(3_500)).build(),
-        "10:00:00 east 1.5
-         10:00:06 middle 1.5
-         10:00:12 west 1.5",
-        &expect![[r#"
-            10:00:12 opened quake#1 moderate 3 sensors: east 1.5, middle 1.5 19970 m, west 1.5 19970 m
-        "#]],
-    );
-}
-
-#[test]
 fn whose_time_is_not_asked_joins_a_front_and_makes_no_two_of_them_one() {
     let bundle = BundleBuilder::new()
         .sensor("near", "shake", metres(0, 0))

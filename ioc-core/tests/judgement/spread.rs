@@ -377,6 +377,63 @@ fn two_large_incidents_that_are_dismissed_and_become_one_in_steps_stay_dismissed
 }
 
 #[test]
+fn inv_20_who_was_not_known_is_not_when_two_that_are_dismissed_become_one_in_steps() {
+    const EACH: usize = 2 * MEMBERS_MOVED_PER_STEP;
+    let mut builder = BundleBuilder::new()
+        .threshold("level-high", "level", &[(Moderate, 3.0)], |_| ())
+        .correlation("floods", "flood", &["level-high"], |rule| {
+            rule.within_m = 500;
+            rule.sources_min = 2;
+        })
+        .handling(|rules| rules.overruled_by = 2);
+    for (side, north) in [("north", 0), ("south", 900)] {
+        for number in 0..EACH + 9 {
+            let id = format!("{side}-{number:03}");
+            builder = builder.sensor(&id, "level", metres(number as i32, north));
+        }
+    }
+    let mut history = History::new(builder.build());
+    let say = |history: &mut History, at, side: &str, gauges: std::ops::Range<usize>| {
+        gauges.for_each(|gauge| history.say(at, &format!("{side}-{gauge:03}"), 4.0));
+    };
+    // The smaller one has a further source when it is dismissed already.
+    say(&mut history, MIDNIGHT, "north", 0..EACH + 5);
+    say(&mut history, MIDNIGHT, "south", 0..EACH - 1);
+    let (_, decisions) = history.judge(&Manner::plain());
+    let opened = decisions.iter().filter_map(|one| match &one.verdict {
+        Verdict::IncidentOpened(incident) => Some(incident.id),
+        _ => None,
+    });
+    let opened: Vec<_> = opened.collect();
+    let [one, other] = opened[..] else {
+        panic!("{opened:?}");
+    };
+    let at = MIDNIGHT + Millis::seconds(1);
+    for (request, incident) in [("d-1", one), ("d-2", other)] {
+        let dismiss = Ask::Step(Step::Dismiss(Dismissal::Test));
+        ask(&mut history, at, request, incident, dismiss);
+    }
+    let at = at + Millis::seconds(1);
+    say(&mut history, at, "south", EACH - 1..EACH);
+    ask(&mut history, at, "m-1", other, Ask::Merge(one));
+    (0..10).for_each(|step| history.push(at + Millis(step), &Input::Tick));
+    let reopened = |one: &Decision| matches!(one.verdict, Verdict::IncidentReopened(_));
+    let (judgement, decisions) = history.judge(&Manner::plain());
+    assert_eq!(judgement.counters().incidents_live, 1);
+    assert!(!decisions.iter().any(reopened));
+    // The next one is the second that nobody knew of.
+    say(
+        &mut history,
+        at + Millis::seconds(1),
+        "north",
+        EACH + 5..EACH + 6,
+    );
+    let (judgement, decisions) = history.judge(&Manner::plain());
+    assert_eq!(judgement.audit(), []);
+    assert!(decisions.iter().any(reopened));
+}
+
+#[test]
 fn p5_two_large_incidents_that_a_person_merges_become_one_in_steps() {
     const EACH: usize = 3 * MEMBERS_MOVED_PER_STEP;
     let gauges = [("north", 0), ("south", 900)];

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use expect_test::{Expect, expect};
 use ioc_core::bundle::{Along, Bundle, CorrelationRule, Effect, FaultSign, Impossible, Lag};
 use ioc_core::decision::Severity::{Extreme, Minor, Moderate, Severe};
-use ioc_core::limits::{CHILDREN_PER_STEP, CHILDREN_STEP};
+use ioc_core::limits::{CHILDREN_PER_STEP, CHILDREN_STEP, MEMBERS_PER_INCIDENT_MAX};
 use ioc_core::time::Millis;
 
 use crate::support::BundleBuilder;
@@ -350,6 +350,35 @@ fn a_cause_that_rests_on_a_sensor_that_nobody_believes_any_more_explains_nothing
 }
 
 #[test]
+fn a_cause_that_is_believed_again_while_it_is_unknown_explains_again() {
+    // The meter is silent when the rule goes that it was distrusted by: what it said last is believed again.
+    // Of the outage nothing else changes by that, and it is told.
+    let impossible = FaultSign::Impossible(Impossible {
+        below: None,
+        above: Some(100.0),
+        readings_min: 1,
+        clear_readings_min: 3,
+    });
+    let city = || {
+        builder(true)
+            .sensor_with("meter", "power", |sensor| {
+                sensor.interval = Some(Millis::minutes(1));
+            })
+            .silence("meter-silent", "power", 3, Millis::minutes(3))
+    };
+    let strict = city().fault("meter-cut", "power", impossible).build();
+    check_reloading(
+        &[("first", &strict), ("later", &city().build())],
+        "10:00 meter 1.5 at=0,0
+         10:01 pump-1 1.5 kind=pump at=2000,0
+         10:02 meter 999
+         10:20 reload later
+         10:21 tick",
+        &expect![[""]],
+    );
+}
+
+#[test]
 fn what_a_person_opens_is_no_symptom_unless_he_says_so() {
     // Who opens one has not seen the one that is hidden here, or does not take it for the same. A person
     // may link it himself.
@@ -386,6 +415,28 @@ fn what_a_person_opens_is_no_symptom_unless_he_says_so() {
             13:15 cleared pump_failure#1 moderate
         "#]],
     );
+}
+
+#[test]
+fn what_a_person_reports_of_is_told_however_many_have_said_it() {
+    let mut timeline = "10:00 sub-1 1.5 kind=power at=0,0\n".to_owned();
+    for pump in 0..MEMBERS_PER_INCIDENT_MAX + 1 {
+        writeln!(timeline, "10:01 pump-{pump} 1.5 kind=pump at=2000,0").unwrap();
+    }
+    timeline += "10:02 do report pump_failure#1 by=ana request=1 severity=minor
+         10:03 do report pump_failure#1 by=ben request=2 severity=minor
+         10:04 tick";
+    let told = run(&[("first", &builder(true).build())], &timeline);
+    let told: Vec<_> = told
+        .lines()
+        .filter(|line| !line.contains(": pump-"))
+        .collect();
+    expect![[r#"
+        10:00 opened outage#1 moderate: sub-1 1.5
+        10:02 updated pump_failure#1 moderate 10001 sensors by ana: a report
+        10:02 unsuppressed pump_failure#1 moderate 10001 sensors caused by outage#1 by ana
+        10:03 updated pump_failure#1 moderate 10001 sensors by ben: a report"#]]
+    .assert_eq(&told.join("\n"));
 }
 
 #[test]
