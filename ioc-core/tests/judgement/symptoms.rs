@@ -350,35 +350,6 @@ fn a_cause_that_rests_on_a_sensor_that_nobody_believes_any_more_explains_nothing
 }
 
 #[test]
-fn a_cause_that_is_believed_again_while_it_is_unknown_explains_again() {
-    // The meter is silent when the rule goes that it was distrusted by: what it said last is believed again.
-    // Of the outage nothing else changes by that, and it is told.
-    let impossible = FaultSign::Impossible(Impossible {
-        below: None,
-        above: Some(100.0),
-        readings_min: 1,
-        clear_readings_min: 3,
-    });
-    let city = || {
-        builder(true)
-            .sensor_with("meter", "power", |sensor| {
-                sensor.interval = Some(Millis::minutes(1));
-            })
-            .silence("meter-silent", "power", 3, Millis::minutes(3))
-    };
-    let strict = city().fault("meter-cut", "power", impossible).build();
-    check_reloading(
-        &[("first", &strict), ("later", &city().build())],
-        "10:00 meter 1.5 at=0,0
-         10:01 pump-1 1.5 kind=pump at=2000,0
-         10:02 meter 999
-         10:20 reload later
-         10:21 tick",
-        &expect![[""]],
-    );
-}
-
-#[test]
 fn what_a_person_opens_is_no_symptom_unless_he_says_so() {
     // Who opens one has not seen the one that is hidden here, or does not take it for the same. A person
     // may link it himself.
