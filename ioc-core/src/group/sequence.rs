@@ -108,6 +108,10 @@ impl Sequencer {
     /// Takes what a sensor said before it fell silent, and which counts from now on: it may begin the
     /// rule, for nobody has heard that it is over, but neither follows now nor keeps quiet.
     pub fn take_unheard(&mut self, moment: Moment<'_>, found: &mut Vec<Finding>) -> u64 {
+        if !self.rule.absent && moment.finding.rule == self.rule.then {
+            // It is raised already, or has not come now.
+            self.follow(moment, found);
+        }
         if moment.finding.rule != self.rule.first {
             return 0;
         }

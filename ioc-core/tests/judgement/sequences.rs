@@ -801,3 +801,47 @@ fn nothing_is_missing_because_of_who_is_worked_at_until_he_says_so_again() {
         "#]],
     );
 }
+
+#[test]
+fn inv_15_what_was_known_before_its_shelf_has_not_come_when_that_ends_after_its_silence() {
+    check(
+        wet_and_no_pump_heard(),
+        "pump-missing",
+        "09:00 pump-1 1
+         09:01 shelve sensor=pump-1 for=89
+         09:02 pump-1 1
+         10:00-10:40/1 tunnel-1 8",
+        &expect![[r#"
+            09:01 suppression_started quiet#1 pump-1 shelved until 10:30 for works of ana by ana
+            09:02 suppression_updated quiet#1 pump-1 shelved until 10:30, 1 kept: pump-1 1
+            09:05 suppression_updated quiet#1 pump-1 shelved until 10:30, 2 kept: pump-1 2
+            10:05 opened found#1 severe: tunnel-1 8
+            10:20 suppression_ending_soon quiet#1 pump-1 shelved until 10:30, 2 kept: pump-1 2
+            10:30 suppression_ended quiet#1 pump-1: expired, 2 kept: pump-1 2
+            10:30 sensor_silent pump-1 last heard 09:02
+        "#]],
+    );
+}
+
+#[test]
+fn inv_15_what_is_silent_comes_not_when_one_of_two_shelves_ends() {
+    check(
+        wet_and_no_pump_heard(),
+        "pump-missing",
+        "09:00 shelve sensor=pump-1 for=90
+         09:05 pump-1 1
+         09:10 shelve kind=pump for=180
+         10:00-10:40/1 tunnel-1 8",
+        &expect![[r#"
+            09:00 suppression_started quiet#1 pump-1 shelved until 10:30 for works of ana by ana
+            09:05 suppression_updated quiet#1 pump-1 shelved until 10:30, 1 kept: pump-1 1
+            09:08 suppression_updated quiet#1 pump-1 shelved until 10:30, 2 kept: pump-1 2
+            09:10 suppression_started quiet#2 pump shelved until 12:10 for works of ana by ana
+            10:05 opened found#1 severe: tunnel-1 8
+            10:20 suppression_ending_soon quiet#1 pump-1 shelved until 10:30, 2 kept: pump-1 2
+            10:30 suppression_ended quiet#1 pump-1: expired, 2 kept: pump-1 2
+            10:30 suppression_updated quiet#2 pump shelved until 12:10, 1 kept: pump-1 1
+            10:31 suppression_updated quiet#2 pump shelved until 12:10, 2 kept: pump-1 2
+        "#]],
+    );
+}
