@@ -127,7 +127,11 @@ impl Group {
                 *sensor == finding.sensor && *rule == finding.rule
             };
             let unheard = passed.unheard.iter().any(is_of);
-            let unheard = unheard && matches!(finding.detection, Detection::Raised { .. });
+            let is_said = matches!(
+                finding.detection,
+                Detection::Raised { .. } | Detection::Updated { .. }
+            );
+            let unheard = unheard && is_said;
             for (name, sequencer) in &mut self.sequences {
                 let moment = Moment { finding, at, rules };
                 over_limit += match unheard {

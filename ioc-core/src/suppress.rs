@@ -313,7 +313,7 @@ impl Suppressions {
     }
 
     /// Looks again at a part of what was kept quiet by what is over. Returns what counts from here on;
-    /// and what still is kept quiet by something else, if nobody works at its sensor.
+    /// and what still is kept quiet by something else, if nobody works at its sensor and that is heard.
     fn release(&mut self, turn: &mut Turn<'_>) -> (Vec<Finding>, Vec<Finding>) {
         let (mut released, mut quiet) = (Vec::new(), Vec::new());
         for subject in self.held.first_of(&self.over) {
@@ -321,7 +321,9 @@ impl Suppressions {
             match self.keeper_of(&subject, &entry, turn) {
                 Some(keeper) => {
                     self.count(keeper, &subject.sensor, turn);
-                    if self.active[&keeper].state.how != How::OutOfService {
+                    let in_hands = self.active[&keeper].state.how == How::OutOfService;
+                    // Who is silent says nothing about this time.
+                    if !in_hands && !entry.silent {
                         entry.clone().release(&subject, turn.at, &mut quiet);
                     }
                     self.held.insert(subject, entry.kept_by(keeper));

@@ -237,10 +237,10 @@ impl Engine {
                 }
                 Follow::Release(found, quiet) => {
                     let mut quiet: Vec<_> = quiet.iter().map(|finding| (0, finding)).collect();
-                    let [said, fell_silent] = one_after_another(found);
-                    let unheard = fell_silent.iter();
+                    let unheard = found.iter().filter(|each| is_of_silent(each));
                     let unheard = unheard.map(|each| (each.sensor.clone(), each.rule.clone()));
                     let unheard: Vec<_> = unheard.collect();
+                    let [said, fell_silent] = one_after_another(found);
                     for found in [said, fell_silent] {
                         let [of_sensors, of_group] = Suppressions::by_origin(found, &self.rules);
                         let of_sensors = Passed {
@@ -319,11 +319,15 @@ fn one_after_another(found: Vec<Finding>) -> [Vec<Finding>; 2] {
     let raised = found.iter();
     let raised = raised.filter(|finding| matches!(finding.detection, Detection::Raised { .. }));
     let raised: BTreeSet<_> = raised.map(|finding| finding.sensor.clone()).collect();
-    let (fell_silent, said) = found.into_iter().partition(|finding| {
-        let silent = matches!(&finding.detection, Detection::Silent(hearing) if hearing.untold);
-        silent && raised.contains(&finding.sensor)
-    });
+    let (fell_silent, said) = found
+        .into_iter()
+        .partition(|finding| is_of_silent(finding) && raised.contains(&finding.sensor));
     [said, fell_silent]
+}
+
+/// Whether it says that what is released with it was said before its sensor fell silent.
+fn is_of_silent(finding: &Finding) -> bool {
+    matches!(&finding.detection, Detection::Silent(hearing) if hearing.untold)
 }
 
 /// Whether every name but a sensor's is one of the configuration. Sensors that nobody registered

@@ -8,7 +8,8 @@
 //! nothing and follows nothing either, but it has happened: what it contradicts is not found.
 //!
 //! Whom nobody hears, or nobody believes, does not say that something lasts: it did when it was last
-//! heard, and what was taken for followed by that later waits.
+//! heard, and what was taken for followed by that later waits. Who is heard again goes on with what is
+//! raised about him, until he says otherwise.
 //!
 //! What follows is over when the second detection is. An absence is over when the first detection
 //! is, or when the second comes after all. Next: `correlate.rs`.
@@ -21,13 +22,17 @@ use super::watch::{Moment, News, Seen, Watch, news};
 use crate::away::Away;
 use crate::bundle::{DetectionRule, Sequence, Test};
 use crate::codec::{CodecError, Put, Take};
-use crate::detection::{Detection, Finding, Malady, Sighting};
+use crate::detection::{Detection, Finding, Hearing, Malady, Sighting};
 use crate::explain::{OtherLook, SequenceLook};
 use crate::id::{RuleId, SensorId, ZoneId};
 use crate::limits::SEQUENCE_SENSORS_MAX;
 use crate::place::Position;
 use crate::rules::Rules;
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
+
+/// How many pairs of sensors are asked in one moment whether one follows the other, after a third was
+/// lost.
+const PAIRS_AT_ONCE: usize = 16_384;
 
 /// One rule at work.
 #[derive(Debug)]
@@ -94,7 +99,7 @@ impl Sequencer {
         let rule = &moment.finding.rule;
         let mut over_limit = 0;
         self.withdraw(moment, found);
-        self.lose(moment);
+        self.lose_or_regain(moment);
         if Some(rule) == self.rule.unless.as_ref() {
             over_limit += self.note(Part::Unless, moment);
         }
@@ -108,6 +113,10 @@ impl Sequencer {
     /// Takes what a sensor said before it fell silent, and which counts from now on: it may begin the
     /// rule, for nobody has heard that it is over, but neither follows now nor keeps quiet.
     pub fn take_unheard(&mut self, moment: Moment<'_>, found: &mut Vec<Finding>) -> u64 {
+        if !self.rule.absent && moment.finding.rule == self.rule.then {
+            // It is raised already, or has not come now.
+            self.follow(moment, found);
+        }
         if moment.finding.rule != self.rule.first {
             return 0;
         }
@@ -157,24 +166,26 @@ impl Sequencer {
         }
     }
 
-    /// What a sensor said to last does so no more when nobody hears it, or nobody believes it.
-    fn lose(&mut self, moment: Moment<'_>) {
+    /// What a sensor said to last does so no more when nobody hears it, or nobody believes it; and
+    /// again when it is heard.
+    fn lose_or_regain(&mut self, moment: Moment<'_>) {
         match &moment.finding.detection {
             Detection::Silent(hearing) => self.fall_silent(hearing.last_heard_at, moment),
+            Detection::Returned(hearing) => self.hear_again(hearing, moment),
             Detection::Faulty(malady) if malady.fault.distrusted => self.distrust(malady, moment),
             _ => {}
         }
     }
 
     /// A sensor is silent: what it says to last did so when it was last heard. What began since then
-    /// was taken for followed by a word older than itself. What itself began it is found anew when it
-    /// is heard again, unless it waits, or is missed already.
+    /// was taken for followed by a word older than itself. What itself began it may last, for all that
+    /// is known, and is missed with the other's silence: it is begun anew only by being heard again.
     fn fall_silent(&mut self, last_heard_at: Timestamp, moment: Moment<'_>) {
         let sensor = &moment.finding.sensor;
         self.unless.lose(sensor, last_heard_at);
-        let waits = self.waiting.contains_key(sensor) || self.raised.contains(sensor);
-        if self.rule.absent && !waits {
-            self.first.lose(sensor, moment.at);
+        // What follows is asked once, when it comes.
+        if !self.rule.absent {
+            return;
         }
         if let Some(lost) = self.then.lose(sensor, last_heard_at) {
             let (within, at) = (self.rule.within, moment.at);
@@ -186,12 +197,69 @@ impl Sequencer {
         }
     }
 
+    /// A sensor is heard again, and what it says now is found after this: what is raised about it goes on
+    /// until then, though a value that neither begins nor ends it is not found at all. By that alone nothing
+    /// comes after all. What begins the rule begins it anew, unless it waits or is missed already.
+    fn hear_again(&mut self, hearing: &Hearing, moment: Moment<'_>) {
+        let sensor = &moment.finding.sensor;
+        let is_raised = |rule: &RuleId| hearing.raised.contains(rule);
+        if self.rule.unless.as_ref().is_some_and(is_raised) {
+            self.unless.go_on(sensor);
+        }
+        if !self.rule.absent {
+            return;
+        }
+        if is_raised(&self.rule.then) {
+            self.then.go_on(sensor);
+        }
+        if self.waiting.contains_key(sensor) || self.raised.contains(sensor) {
+            return;
+        }
+        self.first.lose(sensor, moment.at);
+        if moment.finding.doubted || !is_raised(&self.rule.first) {
+            return;
+        }
+        let Some(seen) = self.first.0.get_mut(sensor) else {
+            return;
+        };
+        (seen.since, seen.ended) = (moment.at, None);
+        if !self.is_followed(sensor, moment.rules) {
+            let patience = self.patience(sensor, hearing.last_heard_at, moment.rules);
+            self.wait(sensor.clone(), moment.at + patience);
+        }
+    }
+
+    /// How long what is heard again after an outage waits: until what ran near it, and fell silent no
+    /// earlier, has had time to say that it still does.
+    fn patience(&self, sensor: &SensorId, last_heard_at: Timestamp, rules: &Rules) -> Millis {
+        let own = (sensor, &self.first.0[sensor]);
+        let intervals = self.then.0.iter().filter_map(|other| {
+            let said_at = other.1.sighting.at;
+            // What was over by its own word was so by a later one than said that it lasts.
+            let is_lost = other.1.ended == Some(said_at);
+            let number = is_lost.then(|| rules.sensor_number(other.0.as_str()))?;
+            let interval = rules.sensor(number?).interval?;
+            let with_it = said_at + interval >= last_heard_at;
+            (with_it && self.is_near(own, other, rules)).then_some(interval)
+        });
+        intervals.fold(self.rule.within, Millis::max)
+    }
+
     /// A sensor is not to be trusted: what it says to last is nothing that has come.
     fn distrust(&mut self, malady: &Malady, moment: Moment<'_>) {
         let sensor = &moment.finding.sensor;
         let concerns = |rule: &RuleId| malady.concerned.contains(rule);
         if self.rule.unless.as_ref().is_some_and(concerns) {
             self.unless.0.remove(sensor);
+        }
+        if !self.rule.absent {
+            return;
+        }
+        let begun_now = |seen: &Seen| seen.since == moment.at;
+        if concerns(&self.rule.first) && self.first.0.get(sensor).is_some_and(begun_now) {
+            // It is heard again by what shows that it is not to be trusted.
+            self.first.0.remove(sensor);
+            self.stop_waiting(sensor);
         }
         if !concerns(&self.rule.then) {
             return;
@@ -208,8 +276,11 @@ impl Sequencer {
     /// because of it.
     pub fn lose_sight_of(&mut self, sensor: &SensorId, at: Timestamp) {
         self.unless.lose(sensor, at);
+        if !self.rule.absent {
+            return;
+        }
         self.then.lose(sensor, at);
-        if self.rule.absent && !self.raised.contains(sensor) {
+        if !self.raised.contains(sensor) {
             self.first.lose(sensor, at);
             self.stop_waiting(sensor);
         }
@@ -223,9 +294,6 @@ impl Sequencer {
         due: impl Fn(&Seen) -> Option<Timestamp>,
         moment: Moment<'_>,
     ) {
-        if !self.rule.absent {
-            return;
-        }
         let rules = moment.rules;
         let goes_on = |seen: &Seen| match seen.ended {
             None => true,
@@ -234,8 +302,8 @@ impl Sequencer {
         let waits = |sensor| self.waiting.contains_key(sensor) || self.raised.contains(sensor);
         let first = self.first.0.iter().filter_map(|first| {
             let (sensor, seen) = first;
-            let is_left = goes_on(seen) && !waits(sensor) && self.is_near(own, first, rules);
-            Some((first, due(seen).filter(|_| is_left)?))
+            let due = due(seen).filter(|_| goes_on(seen) && !waits(sensor))?;
+            self.is_near(own, first, rules).then_some((first, due))
         });
         let first: Vec<_> = first.collect();
         let Some(earliest) = first.iter().map(|((_, seen), _)| seen.since).min() else {
@@ -245,11 +313,15 @@ impl Sequencer {
         let then = self.then.0.iter();
         let then = then.filter(|other| lasted(other.1, earliest) && self.may_share(own, *other));
         let then: Vec<_> = then.collect();
+        let mut pairs = 0;
         let is_left = |(first, _): &((&SensorId, &Seen), Timestamp)| {
+            pairs += then.len();
+            // Beyond what one moment can ask, it is asked when its time is over.
+            let mut asked = then.iter().filter(|_| pairs <= PAIRS_AT_ONCE);
             let follows = |other: &(&SensorId, &Seen)| {
                 lasted(other.1, first.1.since) && self.is_near(*first, *other, rules)
             };
-            !then.iter().any(follows)
+            !asked.any(follows)
         };
         let again = first.into_iter().filter(is_left);
         let again = again.map(|((sensor, _), due)| (sensor.clone(), due));
@@ -305,19 +377,16 @@ impl Sequencer {
         }
         let has_room = self.first.0.contains_key(sensor);
         let waits = self.waiting.contains_key(sensor) || self.raised.contains(sensor);
-        if began && has_room && !waits && !self.is_followed(moment) {
+        if began && has_room && !waits && !self.is_followed(sensor, moment.rules) {
             self.wait(sensor.clone(), moment.at + self.rule.within);
         }
     }
 
     /// Whether the second detection lasts near a sensor already.
-    fn is_followed(&self, moment: Moment<'_>) -> bool {
-        let own = (
-            &moment.finding.sensor,
-            &self.first.0[&moment.finding.sensor],
-        );
+    fn is_followed(&self, sensor: &SensorId, rules: &Rules) -> bool {
+        let own = (sensor, &self.first.0[sensor]);
         let mut then = self.then.0.iter();
-        then.any(|other| other.1.ended.is_none() && self.is_near(own, other, moment.rules))
+        then.any(|other| other.1.ended.is_none() && self.is_near(own, other, rules))
     }
 
     /// The second detection was found, went on or ended.
@@ -443,6 +512,12 @@ impl Sequencer {
         let longer = away.waits_on(seen.since, seen.since + self.rule.within);
         if let Some((_, longer)) = longer.filter(|(_, longer)| *longer > due) {
             self.wait(sensor.clone(), longer);
+            return None;
+        }
+        if self.is_followed(sensor, rules) {
+            // It is heard again and goes on, and has not been found since: that may be over by what it
+            // says next.
+            self.wait(sensor.clone(), due + self.rule.within);
             return None;
         }
         if self.is_kept_quiet((sensor, seen), seen.since, rules) {

@@ -105,6 +105,13 @@ impl Watch {
         Some(seen.clone())
     }
 
+    /// What a sensor said to last before it was lost goes on, for its detection is raised still.
+    pub fn go_on(&mut self, sensor: &SensorId) {
+        if let Some(seen) = self.0.get_mut(sensor) {
+            seen.ended = None;
+        }
+    }
+
     /// Takes note of a finding, and forgets what was over by `keep_from`. Returns 1 if there was no
     /// room for it. `reports_end`: when a report is over that came then and counts until then.
     pub fn note(

@@ -801,3 +801,374 @@ fn nothing_is_missing_because_of_who_is_worked_at_until_he_says_so_again() {
         "#]],
     );
 }
+
+#[test]
+fn inv_15_what_was_known_before_its_shelf_has_not_come_when_that_ends_after_its_silence() {
+    check(
+        wet_and_no_pump_heard(),
+        "pump-missing",
+        "09:00 pump-1 1
+         09:01 shelve sensor=pump-1 for=89
+         09:02 pump-1 1
+         10:00-10:40/1 tunnel-1 8",
+        &expect![[r#"
+            09:01 suppression_started quiet#1 pump-1 shelved until 10:30 for works of ana by ana
+            09:02 suppression_updated quiet#1 pump-1 shelved until 10:30, 1 kept: pump-1 1
+            09:05 suppression_updated quiet#1 pump-1 shelved until 10:30, 2 kept: pump-1 2
+            10:05 opened found#1 severe: tunnel-1 8
+            10:20 suppression_ending_soon quiet#1 pump-1 shelved until 10:30, 2 kept: pump-1 2
+            10:30 suppression_ended quiet#1 pump-1: expired, 2 kept: pump-1 2
+            10:30 sensor_silent pump-1 last heard 09:02
+        "#]],
+    );
+}
+
+#[test]
+fn inv_15_what_is_silent_comes_not_when_one_of_two_shelves_ends() {
+    check(
+        wet_and_no_pump_heard(),
+        "pump-missing",
+        "09:00 shelve sensor=pump-1 for=90
+         09:05 pump-1 1
+         09:10 shelve kind=pump for=180
+         10:00-10:40/1 tunnel-1 8",
+        &expect![[r#"
+            09:00 suppression_started quiet#1 pump-1 shelved until 10:30 for works of ana by ana
+            09:05 suppression_updated quiet#1 pump-1 shelved until 10:30, 1 kept: pump-1 1
+            09:08 suppression_updated quiet#1 pump-1 shelved until 10:30, 2 kept: pump-1 2
+            09:10 suppression_started quiet#2 pump shelved until 12:10 for works of ana by ana
+            10:05 opened found#1 severe: tunnel-1 8
+            10:20 suppression_ending_soon quiet#1 pump-1 shelved until 10:30, 2 kept: pump-1 2
+            10:30 suppression_ended quiet#1 pump-1: expired, 2 kept: pump-1 2
+            10:30 suppression_updated quiet#2 pump shelved until 12:10, 1 kept: pump-1 1
+            10:31 suppression_updated quiet#2 pump shelved until 12:10, 2 kept: pump-1 2
+        "#]],
+    );
+}
+
+#[test]
+fn water_that_drowns_both_sensors_is_told_whichever_is_missed_first() {
+    let slow = wet_and_no_pump().silence("pump-silent", "pump", 15, Millis::minutes(15));
+    check(
+        slow,
+        "pump-missing",
+        "09:59 pump-1 1
+         10:00 tunnel-1 8
+         10:20 tick",
+        &expect![[r#"
+            10:03 sensor_silent tunnel-1 last heard 10:00
+            10:14 sensor_silent pump-1 last heard 09:59
+            10:14 opened found#1 severe: tunnel-1 8
+        "#]],
+    );
+}
+
+/// The same with a pump and water that are over only well below what begins them.
+fn wet_and_no_pump_with_a_band() -> BundleBuilder {
+    city()
+        .silence("pump-silent", "pump", 3, Millis::minutes(3))
+        .threshold("pump-turns", "pump", &[(Minor, 1.0)], |rule| {
+            rule.clear_gap = 0.5;
+        })
+        .threshold("water-stands", "street_water", &[(Moderate, 5.0)], |rule| {
+            rule.clear_gap = 2.0;
+        })
+        .sequence("pump-missing", ("water-stands", "pump-turns"), |rule| {
+            rule.absent = true;
+            rule.within = Millis::minutes(5);
+        })
+}
+
+#[test]
+fn who_is_heard_again_and_is_not_over_yet_is_there() {
+    check(
+        wet_and_no_pump_with_a_band(),
+        "pump-missing",
+        "10:00 pump-1 1.2
+         10:10-10:30/1 pump-1 0.8
+         10:12-10:25/1 tunnel-1 8",
+        &expect![[r#"
+            10:03 sensor_silent pump-1 last heard 10:00
+            10:10 sensor_returned pump-1 last heard 10:00
+            10:28 sensor_silent tunnel-1 last heard 10:25
+        "#]],
+    );
+    // It is over by what it says when it is heard again.
+    check(
+        wet_and_no_pump_with_a_band(),
+        "pump-missing",
+        "10:00 pump-1 1.2
+         10:10-10:19/1 pump-1 0.2
+         10:12-10:18/1 tunnel-1 8",
+        &expect![[r#"
+            10:03 sensor_silent pump-1 last heard 10:00
+            10:10 sensor_returned pump-1 last heard 10:00
+            10:17 opened found#1 severe: tunnel-1 8
+        "#]],
+    );
+    let rules = wet_and_no_pump_with_a_band().sequence(
+        "drain-blocked",
+        ("rain-heavy", "tunnel-wet"),
+        |rule| {
+            rule.unless = Some("pump-turns".parse().unwrap());
+        },
+    );
+    check(
+        rules,
+        "drain-blocked",
+        "09:00 pump-1 1.2
+         09:10-10:05/1 pump-1 0.8
+         10:00 rain-1 35
+         10:02 tunnel-1 8
+         10:03 tunnel-1 0",
+        &expect![[r#"
+            09:03 sensor_silent pump-1 last heard 09:00
+            09:10 sensor_returned pump-1 last heard 09:00
+        "#]],
+    );
+}
+
+#[test]
+fn who_is_heard_again_in_time_and_is_not_over_yet_is_not_missed() {
+    check(
+        wet_and_no_pump_with_a_band(),
+        "pump-missing",
+        "10:00 pump-1 1.2
+         10:10-10:20/1 tunnel-1 8
+         10:12-10:20/1 pump-1 0.8",
+        &expect![[r#"
+            10:03 sensor_silent pump-1 last heard 10:00
+            10:12 sensor_returned pump-1 last heard 10:00
+        "#]],
+    );
+    check(
+        wet_and_no_pump_with_a_band(),
+        "pump-missing",
+        "10:00 pump-1 1.2
+         10:10-10:17/1 tunnel-1 8
+         10:12-10:17/1 pump-1 0.2",
+        &expect![[r#"
+            10:03 sensor_silent pump-1 last heard 10:00
+            10:12 sensor_returned pump-1 last heard 10:00
+            10:15 opened found#1 severe: tunnel-1 8
+        "#]],
+    );
+}
+
+#[test]
+fn who_is_heard_again_and_is_over_only_later_is_missed_then() {
+    let rules = city()
+        .silence("pump-silent", "pump", 3, Millis::minutes(3))
+        .threshold("pump-turns", "pump", &[(Minor, 1.0)], |rule| {
+            rule.clear_readings_min = 3;
+        })
+        .sequence("pump-missing", ("tunnel-wet", "pump-turns"), |rule| {
+            rule.absent = true;
+            rule.within = Millis::minutes(5);
+        });
+    check(
+        rules,
+        "pump-missing",
+        "10:00 pump-1 1.2
+         10:10-10:22/1 tunnel-1 8
+         10:14-10:22/1 pump-1 0",
+        &expect![[r#"
+            10:03 sensor_silent pump-1 last heard 10:00
+            10:14 sensor_returned pump-1 last heard 10:00
+            10:20 opened found#1 severe: tunnel-1 8
+        "#]],
+    );
+}
+
+#[test]
+fn what_ends_a_silence_and_is_not_over_yet_ends_no_absence_by_that_alone() {
+    check(
+        wet_and_no_pump_with_a_band(),
+        "pump-missing",
+        "10:00 pump-1 1.2
+         10:10-10:20/1 tunnel-1 8
+         10:17 pump-1 0.2",
+        &expect![[r#"
+            10:03 sensor_silent pump-1 last heard 10:00
+            10:15 opened found#1 severe: tunnel-1 8
+            10:17 sensor_returned pump-1 last heard 10:00
+            10:20 sensor_silent pump-1 last heard 10:17
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_heard_again_and_is_not_over_yet_begins_anew() {
+    check(
+        wet_and_no_pump_with_a_band(),
+        "pump-missing",
+        "10:00-10:05/1 pump-1 1.2
+         10:01-10:02/1 tunnel-1 8
+         14:00-14:06/1 tunnel-1 4",
+        &expect![[r#"
+            10:05 sensor_silent tunnel-1 last heard 10:02
+            10:08 sensor_silent pump-1 last heard 10:05
+            14:00 sensor_returned tunnel-1 last heard 10:02
+            14:05 opened found#1 severe: tunnel-1 8
+        "#]],
+    );
+    // It is over by what it says then.
+    check(
+        wet_and_no_pump_with_a_band(),
+        "pump-missing",
+        "10:00-10:05/1 pump-1 1.2
+         10:01-10:02/1 tunnel-1 8
+         14:00-14:06/1 tunnel-1 1",
+        &expect![[r#"
+            10:05 sensor_silent tunnel-1 last heard 10:02
+            10:08 sensor_silent pump-1 last heard 10:05
+            14:00 sensor_returned tunnel-1 last heard 10:02
+        "#]],
+    );
+}
+
+/// The same with a pump that says something each 10 min, longer than the time in which it is missed.
+fn wet_and_no_slow_pump() -> BundleBuilder {
+    wet_and_no_pump()
+        .sensor_with("pump-2", "pump", |sensor| {
+            sensor.position = Some(metres(310, 0));
+            sensor.interval = Some(Millis::minutes(10));
+        })
+        .silence("pump-silent", "pump", 2, Millis::minutes(2))
+}
+
+#[test]
+fn after_an_outage_the_other_has_time_to_say_something() {
+    check(
+        wet_and_no_slow_pump(),
+        "pump-missing",
+        "09:50-10:00/10 pump-2 1
+         09:58-10:00/1 tunnel-1 8
+         11:00-11:12/1 tunnel-1 8
+         11:08 pump-2 1",
+        &expect![[r#"
+            10:03 sensor_silent tunnel-1 last heard 10:00
+            10:20 sensor_silent pump-2 last heard 10:00
+            11:00 sensor_returned tunnel-1 last heard 10:00
+            11:08 sensor_returned pump-2 last heard 10:00
+        "#]],
+    );
+    check(
+        wet_and_no_slow_pump(),
+        "pump-missing",
+        "09:50-10:00/10 pump-2 1
+         09:58-10:00/1 tunnel-1 8
+         11:00-11:12/1 tunnel-1 8",
+        &expect![[r#"
+            10:03 sensor_silent tunnel-1 last heard 10:00
+            10:20 sensor_silent pump-2 last heard 10:00
+            11:00 sensor_returned tunnel-1 last heard 10:00
+            11:10 opened found#1 severe: tunnel-1 8
+        "#]],
+    );
+}
+
+#[test]
+fn who_was_dead_before_an_outage_or_stands_still_has_no_longer_time() {
+    // The pump's sensor died an hour before the tunnel's fell silent.
+    check(
+        wet_and_no_slow_pump(),
+        "pump-missing",
+        "08:50-09:00/10 pump-2 1
+         08:58-08:59/1 tunnel-1 8
+         09:00-10:00/1 tunnel-1 8
+         11:00-11:12/1 tunnel-1 8",
+        &expect![[r#"
+            09:20 sensor_silent pump-2 last heard 09:00
+            10:03 sensor_silent tunnel-1 last heard 10:00
+            11:00 sensor_returned tunnel-1 last heard 10:00
+            11:05 opened found#1 severe: tunnel-1 8
+        "#]],
+    );
+    check(
+        wet_and_no_slow_pump(),
+        "pump-missing",
+        "09:50 pump-2 1
+         09:51-10:00/1 tunnel-1 8
+         10:00-11:00/10 pump-2 0
+         11:00-11:06/1 tunnel-1 8",
+        &expect![[r#"
+            10:03 sensor_silent tunnel-1 last heard 10:00
+            11:00 sensor_returned tunnel-1 last heard 10:00
+            11:05 opened found#1 severe: tunnel-1 8
+        "#]],
+    );
+}
+
+#[test]
+fn water_from_before_the_rain_does_not_follow_it_however_its_sensor_fares() {
+    check(
+        rain_then_wet(),
+        "drain-blocked",
+        "08:00-08:02/1 tunnel-1 8
+         10:00 rain-1 35
+         10:10-10:12/1 tunnel-1 8",
+        &expect![[r#"
+            08:05 sensor_silent tunnel-1 last heard 08:02
+            10:10 sensor_returned tunnel-1 last heard 08:02
+        "#]],
+    );
+    let told = run(
+        &[(
+            "first",
+            &correlated(rain_then_wet(), "drain-blocked").build(),
+        )],
+        "08:00 tunnel-1 8
+         08:01 out_of_service tunnel-1 for=60
+         10:00 rain-1 35
+         10:10-10:12/1 tunnel-1 8",
+    );
+    assert!(!told.contains("found#1"), "{told}");
+    let rules = rain_then_wet().fault(
+        "tunnel-stuck",
+        "street_water",
+        FaultSign::Stuck(Stuck {
+            lasting: Millis::minutes(60),
+            except: vec![0.0],
+            except_below: None,
+            except_above: None,
+            clear_readings_min: 1,
+        }),
+    );
+    let told = run(
+        &[("first", &correlated(rules, "drain-blocked").build())],
+        "08:00-10:09/1 tunnel-1 7
+         10:00 rain-1 35
+         10:10-10:12/1 tunnel-1 8",
+    );
+    assert!(told.contains("sound tunnel-1 stuck"), "{told}");
+    assert!(!told.contains("found#1"), "{told}");
+}
+
+#[test]
+fn who_is_distrusted_when_he_is_heard_again_begins_nothing() {
+    let rules = wet_and_no_pump_heard().fault(
+        "tunnel-stuck",
+        "street_water",
+        FaultSign::Stuck(Stuck {
+            lasting: Millis::minutes(60),
+            except: vec![0.0],
+            except_below: None,
+            except_above: None,
+            clear_readings_min: 1,
+        }),
+    );
+    check(
+        rules,
+        "pump-missing",
+        "08:50-10:05/1 pump-1 1
+         09:00-10:01/1 tunnel-1 7
+         11:00-11:08/1 tunnel-1 7",
+        &expect![[r#"
+            10:00 faulty tunnel-1 stuck distrusted: tunnel-1 7
+            10:04 sensor_silent tunnel-1 last heard 10:01
+            10:08 sensor_silent pump-1 last heard 10:05
+            11:00 sensor_returned tunnel-1 last heard 10:01
+        "#]],
+    );
+}
