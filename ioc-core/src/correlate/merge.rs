@@ -169,7 +169,9 @@ impl Correlator {
         let mut weightless = 0;
         if loser_case.incident.opened_at.is_none() {
             survivor_case.is_joined_by(&loser_case.cluster);
-            weightless = loser_case.cluster.weightless_for(&survivor_case.cluster);
+            if survivor_case.incident.docket.handling.dismissal().is_some() {
+                weightless = loser_case.cluster.weightless_for(&survivor_case.cluster);
+            }
         }
         forget_common(&mut survivor_case, &mut loser_case);
         if loser_case.incident.opened_at.is_none() && survivor_case.is_judged() {

@@ -396,7 +396,7 @@ impl Correlator {
     /// What a part is when it begins: as grave as its members, as old as the first of them.
     fn begin_part(&mut self, part: u32, said: Word, turn: &mut Turn<'_>) {
         let Case { incident, cluster } = self.case_mut(part);
-        let (severity, certainty) = said.verdict(cluster);
+        let (severity, certainty) = said.of_part(cluster);
         incident.says(severity, certainty);
         incident.condition = cluster.condition();
         incident.begun_at = said.since.unwrap_or(turn.at);

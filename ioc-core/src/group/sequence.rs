@@ -215,8 +215,8 @@ impl Sequencer {
         if self.waiting.contains_key(sensor) || self.raised.contains(sensor) {
             return;
         }
-        self.first.lose(sensor, moment.at);
-        if moment.finding.doubted || !is_raised(&self.rule.first) {
+        let lasted = self.first.lose(sensor, moment.at).is_some();
+        if !lasted || moment.finding.doubted || !is_raised(&self.rule.first) {
             return;
         }
         let Some(seen) = self.first.0.get_mut(sensor) else {
@@ -516,8 +516,10 @@ impl Sequencer {
         }
         if self.is_followed(sensor, rules) {
             // It is heard again and goes on, and has not been found since: that may be over by what it
-            // says next.
-            self.wait(sensor.clone(), due + self.rule.within);
+            // says next. While nobody was there it could not say it.
+            let next = due + self.rule.within;
+            let next = away.waits_on(due, next).map_or(next, |(_, longer)| longer);
+            self.wait(sensor.clone(), next);
             return None;
         }
         if self.is_kept_quiet((sensor, seen), seen.since, rules) {

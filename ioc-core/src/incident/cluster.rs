@@ -112,6 +112,15 @@ impl Word {
             false => self.known,
         }
     }
+
+    /// The same of a part that begins to be another incident; where who is believed is well, that is about
+    /// what was said before.
+    pub fn of_part(&self, part: &Cluster) -> (Severity, Certainty) {
+        match self.verdict(part) {
+            (Severity::Unknown, _) => self.known,
+            verdict => verdict,
+        }
+    }
 }
 
 impl Source {

@@ -512,21 +512,21 @@ impl Suppressions {
             return;
         };
         self.change(by, |active| active.silent = false);
-        if !was_untold {
-            // People hear that it is back; what it says about the city says nothing.
-            let hearing = Hearing {
-                raised: Vec::new(),
-                heard_by: Vec::new(),
-                ..hearing.clone()
-            };
-            passed.push(Finding {
-                detection: match finding.detection {
-                    Detection::SilenceForgotten(_) => Detection::SilenceForgotten(hearing),
-                    _ => Detection::Returned(hearing),
-                },
-                ..finding
-            });
-        }
+        // People hear that it is back, if they have heard that it was not, and rules about sites in any case;
+        // what it says about the city says nothing.
+        let hearing = Hearing {
+            raised: Vec::new(),
+            heard_by: Vec::new(),
+            untold: was_untold || hearing.untold,
+            ..hearing.clone()
+        };
+        passed.push(Finding {
+            detection: match finding.detection {
+                Detection::SilenceForgotten(_) => Detection::SilenceForgotten(hearing),
+                _ => Detection::Returned(hearing),
+            },
+            ..finding
+        });
     }
 
     fn faulty(

@@ -722,3 +722,16 @@ fn what_a_distrusted_gauge_said_makes_nothing_graver_where_others_are_believed()
         10:30:20 split flood#3 severe from flood#2: river-1 by ana"#]]
     .assert_eq(&told.join("\n"));
 }
+
+#[test]
+fn a_part_of_a_distrusted_gauge_and_one_that_is_well_is_as_grave_as_that_was() {
+    let chatters = [&[4.5, 4.5, 4.5][..], &[1.2, 4.5].repeat(20)].concat();
+    let timeline = each_minute("river-1", &chatters)
+        + &each_minute("river-2", &[&[3.2; 12][..], &[1.0; 31]].concat())
+        + "10:02:30 calls 1 at=10,0
+           10:30:10 do split flood#1 by=ana request=1 sources=river-1,river-2\n";
+    let told = run(&[("first", &flapping().build())], &timeline);
+    let split = told.lines().find(|line| line.contains(" split "));
+    expect!["10:30:10 split flood#2 severe 2 sensors from flood#1: river-1, river-2 by ana"]
+        .assert_eq(split.unwrap_or_default());
+}

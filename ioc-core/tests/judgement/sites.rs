@@ -477,3 +477,26 @@ fn inv_15_who_is_silent_still_when_a_site_returns_in_a_window_is_told_when_that_
         "#]],
     );
 }
+
+#[test]
+fn who_is_heard_again_while_out_of_service_is_silent_no_more_for_his_site() {
+    // Its turn to be told comes while somebody works at it. Later two of the others fall silent, and not three.
+    let timeline = "10:00-10:05/1 river-1 1
+                    10:20-12:30/1 river-1 1
+                    10:00-11:00/1 river-2 1
+                    10:00-11:00/1 river-3 1
+                    10:00-12:30/1 river-4 1
+                    10:09 out_of_service river-1 for=30";
+    check_with(
+        &basin(1300, 1),
+        timeline,
+        &expect![[r#"
+        10:09 suppression_started quiet#1 river-1 out_of_service until 10:39 for works of ana by ana
+        10:10 suppression_updated quiet#1 river-1 out_of_service until 10:39, 1 kept: river-1 1
+        10:29 suppression_ending_soon quiet#1 river-1 out_of_service until 10:39, 1 kept: river-1 1
+        10:39 suppression_ended quiet#1 river-1: expired, 1 kept: river-1 1
+        11:05 sensor_silent river-2 last heard 11:00
+        11:05 sensor_silent river-3 last heard 11:00
+    "#]],
+    );
+}
